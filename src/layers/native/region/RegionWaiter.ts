@@ -115,7 +115,8 @@ export class RegionWaiter {
   readonly #nudged = (): void => {
     this.#isNudged = false
     if (this.#closed) return
-    this.#recheckStirred()
+    // All of them: a glance does not see evictions, damage or the end of a ring, and no arming follows that would check.
+    for (const wait of this.#waits) wait.recheck()
     this.#restIfIdle()
   }
 
