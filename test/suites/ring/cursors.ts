@@ -81,7 +81,8 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
             for (let polled = reader.poll(100); polled.length > 0; polled = reader.poll(100)) frames += polled.length
             const { read } = reader.cursors()
             reader.advance({ read, delivered: read, handled: read, released: read })
-            assert.isFalse(reader.isStirred(), `at ${read}`)
+            // Memory that has to be invalidated shows nothing by itself: there every glance is worth a check.
+            assert.strictEqual(reader.isStirred(), backend.name.endsWith("flushed"), `at ${read}`)
             if (port.published() % 4096 < before % 4096) laps += 1
           }
           assert.isAbove(frames, 1000)
