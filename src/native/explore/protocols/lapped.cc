@@ -10,6 +10,9 @@ namespace {
 
 using takeover::Log;
 
+// So that the others come a few batches further between two looks.
+constexpr uint64_t slowPause = 4 * takeover::pause;
+
 // What it copies is whole, in order, and missing only where it was trimmed. Of one session, all of whose records the topic
 // has: so a batch stands where its session counts it.
 class Following {
@@ -111,7 +114,7 @@ void lappedOver(bool dies) {
   place.program.runs([following, done = log.done] {
     while (!*done) {
       following->take(false);
-      Scheduler::now().giveWay(takeover::pause);
+      Scheduler::now().giveWay(slowPause);
     }
   });
   log.ends(7);
