@@ -14,12 +14,16 @@ import type { TopicFiles } from "../ReplicaFiles.ts"
 /** How often commits are written that no process waits for. */
 const storeMillis = 100
 
+/** How often it is told again that nothing has changed, while a holder may wait for that. */
+const tellMillis = 50
+
 export class CursorStore {
   readonly #files: TopicFiles
   /** A look that is to be written. It stays the same until the batches below its cursors are there, which only grow. */
   #pending: CursorLook | undefined
-  /** The changes that the log was told of. */
+  /** The changes that the log was told of, and when last. */
   #told: string | undefined
+  #toldMillis = -Infinity
   #storedMillis = -Infinity
 
   constructor(files: TopicFiles) {
@@ -55,15 +59,28 @@ export class CursorStore {
     Effect.suspend(() => {
       if (isLast || (this.#pending === undefined && this.#isDue(look, nowMillis))) this.#pending = look
       const pending = this.#pending
-      if (pending === undefined || !this.#hasBelow(pending)) return Effect.void
+      if (pending === undefined) return Effect.sync(() => this.#tellAgain(look, tell, nowMillis))
+      if (!this.#hasBelow(pending)) return Effect.void
       const stored = this.#storedOf(pending, nowMillis)
       return Effect.map(isSame(stored, this.#files.cursors()) ? Effect.void : this.#files.setCursors(stored), () => {
         this.#pending = undefined
         this.#told = changesOf(pending)
         this.#storedMillis = nowMillis
+        this.#toldMillis = nowMillis
         tell(pending.stamp)
       })
     })
+
+  /**
+   * A look may see a commit whose holder takes its time only afterwards: then the look's stamp is too low for the holder, and
+   * nothing will ever change again while it waits. So what is still the same is told with the stamps of later looks.
+   */
+  #tellAgain(look: CursorLook, tell: (stamp: number) => void, nowMillis: number): void {
+    if (changesOf(look) !== this.#told || nowMillis - this.#toldMillis < tellMillis) return
+    if (!look.cursors.some(({ isWanted }) => isWanted)) return
+    this.#toldMillis = nowMillis
+    tell(look.stamp)
+  }
 
   #isDue(look: CursorLook, nowMillis: number): boolean {
     if (changesOf(look) === this.#told) return false
