@@ -5,7 +5,15 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { join } from "node:path"
-import { type DiskJob, type HolderJob, type Plant, type PublisherJob, StoredTopic, type SubscriberJob, TortureTopic } from "./jobs.ts"
+import {
+  type DiskJob,
+  type HolderJob,
+  type Plant,
+  type PublisherJob,
+  StoredTopic,
+  type SubscriberJob,
+  TortureTopic
+} from "./jobs.ts"
 import { type Journal, journalFrom, journalTo, type Write } from "./journal.ts"
 import { type NotRecovered, type Part, startOnDisk, startPart, startServer, until } from "./processes.ts"
 import type { Choose } from "./random.ts"
@@ -107,7 +115,9 @@ export class Cast {
   startReplica(replica: ReplicaName): Effect.Effect<Part, NotRecovered, Scope.Scope> {
     this.#started += 1
     const name = `replica-${replica}.${this.#started}`
-    const peers = replicaNames.filter((other) => other !== replica).flatMap((other) => ["--peer", this.directory(other)])
+    const peers = replicaNames.filter((other) => other !== replica).flatMap((
+      other
+    ) => ["--peer", this.directory(other)])
     const args = ["replica", "--region", this.region, "--json", ...fileArgs, ...peers, this.directory(replica)]
     const plant = this.#plant === "reused" ? undefined : this.#plant
     return Effect.tap(startOnDisk(this.folder, name, args, this.#diskJob(name, [replica], plant)), (part) => {

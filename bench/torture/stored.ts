@@ -28,7 +28,11 @@ export const noteStored = async (replica: string, dir: string, topic: string, wr
       next = { index: batch.index + 1, position: batch.position + batch.messageCount }
     }
     if (successor !== undefined && next?.index !== below) {
-      write({ _tag: "Damaged", replica, what: `${name} ends with batch ${(next?.index ?? 0) - 1}, not with ${below - 1}` })
+      write({
+        _tag: "Damaged",
+        replica,
+        what: `${name} ends with batch ${(next?.index ?? 0) - 1}, not with ${below - 1}`
+      })
     }
     await setImmediate()
   }

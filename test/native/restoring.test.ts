@@ -37,29 +37,33 @@ const openedBy = (region: string) =>
   )
 
 describe("a log that is about to be restored (native)", () => {
-  it.live("a client that attaches ahead of its first server does not get in the way, and begins behind its records", () =>
-    Effect.gen(function*() {
-      const dir = join(yield* folder, "replica")
-      const region = freshRegion("restoring")
-      const memory = CxlMemory.layerShm({ region, geometry: smallGeometry })
-      yield* Effect.gen(function*() {
-        const publisher = yield* Publisher.open(Orders, { identity: "importer" })
-        yield* publisher.sendAll(Array.from({ length: 100 }, (_, i) => bytesOf(`record ${i}`)))
-        yield* publisher.flush
-      }).pipe(
-        Effect.scoped,
-        Effect.provide(Log.layerEmbedded({ replicas: [{ dir }] }).pipe(Layer.provideMerge(memory)))
-      )
-      const created = yield* Layer.build(memory)
-      const client = yield* Effect.forkScoped(openedBy(region))
-      // As long as a file system may take until the restore begins: the client is attached long before.
-      yield* attachedTo(created)
-      yield* Effect.sleep(100)
-      yield* Layer.build(
-        Log.layerServe({ restore: dir, replicas: [{ dir }] }).pipe(Layer.provide(Layer.succeedContext(created)))
-      )
-      assert.deepStrictEqual(yield* Fiber.join(client), [100, 100])
-    }).pipe(Effect.scoped), 60_000)
+  it.live(
+    "a client that attaches ahead of its first server does not get in the way, and begins behind its records",
+    () =>
+      Effect.gen(function*() {
+        const dir = join(yield* folder, "replica")
+        const region = freshRegion("restoring")
+        const memory = CxlMemory.layerShm({ region, geometry: smallGeometry })
+        yield* Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Orders, { identity: "importer" })
+          yield* publisher.sendAll(Array.from({ length: 100 }, (_, i) => bytesOf(`record ${i}`)))
+          yield* publisher.flush
+        }).pipe(
+          Effect.scoped,
+          Effect.provide(Log.layerEmbedded({ replicas: [{ dir }] }).pipe(Layer.provideMerge(memory)))
+        )
+        const created = yield* Layer.build(memory)
+        const client = yield* Effect.forkScoped(openedBy(region))
+        // As long as a file system may take until the restore begins: the client is attached long before.
+        yield* attachedTo(created)
+        yield* Effect.sleep(100)
+        yield* Layer.build(
+          Log.layerServe({ restore: dir, replicas: [{ dir }] }).pipe(Layer.provide(Layer.succeedContext(created)))
+        )
+        assert.deepStrictEqual(yield* Fiber.join(client), [100, 100])
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })
 
 /** Waits until a second process table entry says that the client is there. */

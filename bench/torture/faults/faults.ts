@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import type { Part } from "../processes.ts"
 import { until } from "../processes.ts"
-import { replicaFaults } from "./replicas.ts"
 import { again, anyOf, type Inflict, pausedFor, progressed, replaced, serving, standbysOf } from "./recovery.ts"
+import { replicaFaults } from "./replicas.ts"
 import { restored } from "./restored.ts"
 
 /** By name. Each kind is inflicted as often as the others, in an order that the seed determines. */

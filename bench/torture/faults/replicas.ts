@@ -14,14 +14,16 @@ export const replicaFaults: Readonly<Record<string, Inflict>> = {
     Effect.gen(function*() {
       const [name, replica] = replicaOf(cast, choose)
       const from = nowMicros()
-      const millis = yield* again(replica, Effect.gen(function*() {
-        yield* ordersBeside(cast, name, from)
-        return yield* cast.startReplica(name)
-      }))
+      const millis = yield* again(
+        replica,
+        Effect.gen(function*() {
+          yield* ordersBeside(cast, name, from)
+          return yield* cast.startReplica(name)
+        })
+      )
       return millis + (yield* progressed(cast))
     }),
-  "replica stopped and continued": (cast, choose) =>
-    pausedFor(cast, replicaOf(cast, choose)[1], 50 + choose(1500)),
+  "replica stopped and continued": (cast, choose) => pausedFor(cast, replicaOf(cast, choose)[1], 50 + choose(1500)),
   "replica's disk slow": (cast, choose) =>
     Effect.gen(function*() {
       const [, replica] = replicaOf(cast, choose)

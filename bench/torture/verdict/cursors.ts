@@ -16,8 +16,12 @@ export const checkCursor = (segments: ReadonlyArray<Segment>, faults: Faults): v
       switch (entry._tag) {
         case "Attached": {
           const { position } = entry
-          if (position < committed) faults.note("cursor", `${segment.process} began at ${position}, behind ${committed}`)
-          if (position > asked) faults.note("skipped", `${segment.process} began at ${position}, and ${asked} was committed`)
+          if (position < committed) {
+            faults.note("cursor", `${segment.process} began at ${position}, behind ${committed}`)
+          }
+          if (position > asked) {
+            faults.note("skipped", `${segment.process} began at ${position}, and ${asked} was committed`)
+          }
           committed = Math.max(committed, position)
           delivered = position
           break

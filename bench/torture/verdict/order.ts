@@ -110,4 +110,3 @@ export const checkSessions = (journals: ReadonlyArray<Journal>, faults: Faults):
     }
   }
 }
-

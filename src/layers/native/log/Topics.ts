@@ -195,7 +195,9 @@ const notServed = ({ info, waiter }: Region) =>
   Effect.suspend(() => {
     const { detail, hint } = unanswered(waiter.server())
     const late = `its log is not served after ${formatMillis(startingMillis)}`
-    return Effect.fail(new RegionError({ fault: "notAnswering", region: info.name, detail: `${late}: ${detail}`, hint }))
+    return Effect.fail(
+      new RegionError({ fault: "notAnswering", region: info.name, detail: `${late}: ${detail}`, hint })
+    )
   })
 
 const restoring = <A>(region: Region, what: string, restore: () => A): Effect.Effect<A, RegionError> =>
