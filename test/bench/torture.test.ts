@@ -214,8 +214,12 @@ const inFirst = (journals: ReadonlyArray<Journal>, topic: string): ReadonlyArray
     entries: entries[0]?._tag === "Joined" || process.startsWith("disk-") ? entries : [joined("one", topic), ...entries]
   }))
 
-const sample = (): Sample =>
-  structuredClone({ journals: [conducted, ...inFirst(ordered, "torture"), ...inFirst(durable, "stored")] })
+/** Each journal is cloned alone: two readers of a run share nothing. */
+const sample = (): Sample => ({
+  journals: [conducted, ...inFirst(ordered, "torture"), ...inFirst(durable, "stored")].map((journal) =>
+    structuredClone(journal)
+  )
+})
 
 /** Changes what each reader saw. */
 const seen = (sample: Sample, change: (run: Run) => boolean | void): void => {
@@ -463,8 +467,16 @@ function reused(sample: Sample): void {
   })
 }
 
-/** Of each sample the promises that the verdict calls broken; all in one process. */
-const broken = (samples: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<string>> =>
+/** Of each sample the promises that the verdict calls broken; a process judges as many as its arguments may hold. */
+const broken = (samples: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<string>> => {
+  const found: Array<ReadonlyArray<string>> = []
+  for (let i = 0; i < samples.length; i += judgedAtOnce) found.push(...brokenIn(samples.slice(i, i + judgedAtOnce)))
+  return found
+}
+
+const judgedAtOnce = 10
+
+const brokenIn = (samples: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<string>> =>
   inModule(
     "bench/torture/verdict/verdict",
     `const terms = { ordered: "torture", durable: "stored", replicas: ["a", "b"] }
