@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 
@@ -13,6 +14,9 @@ const inHeap = ["test/memory/*.test.ts"]
 // They compare measurements with bounds, or need all cores for their processes.
 const alone = ["test/native/allocation.test.ts", "test/bench/*.test.ts", "test/package/*.test.ts"]
 
+// Two for each core of a small machine: most tests wait, for processes that start or for deadlines.
+const sideBySide = Math.max(4, availableParallelism())
+
 export default defineConfig({
   test: {
     // forks, so that a crash in the native module takes one file down and not the run
@@ -24,7 +28,7 @@ export default defineConfig({
       {
         extends: true,
         // One process for many files: they leave nothing behind in it.
-        test: { name: "in the heap", include: inHeap, exclude, isolate: false, maxWorkers: 2 }
+        test: { name: "in the heap", include: inHeap, exclude, isolate: false, maxWorkers: sideBySide }
       },
       {
         extends: true,
@@ -32,7 +36,7 @@ export default defineConfig({
           name: "side by side",
           include: ["test/**/*.test.ts"],
           exclude: [...exclude, ...inHeap, ...alone],
-          maxWorkers: 2
+          maxWorkers: sideBySide
         }
       },
       {

@@ -4,6 +4,7 @@
 //   npm run test:native -- plain -- --seed 42 ghost
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -32,18 +33,22 @@ if (process.platform !== "linux") {
   console.log("the native layers are not available on this platform: skipped")
   process.exit(0)
 }
-for (const variant of named.length > 0 ? named : all) {
-  run("make", [
-    "-s",
-    "-C",
-    "src/native",
-    "-j2",
-    "WARNINGS=-Werror",
-    variant === "plain" ? "native-test" : `native-test-${variant}`
-  ])
+const cores = Math.max(2, availableParallelism())
+const variants = named.length > 0 ? named : all
+// All variants at once, so that no core waits for another one's links.
+const targets = variants.map((variant) => variant === "plain" ? "native-test" : `native-test-${variant}`)
+const built = performance.now()
+run("make", ["-s", "-C", "src/native", `-j${cores}`, "WARNINGS=-Werror", ...targets])
+console.log(`built ${variants.join(", ")}, ${((performance.now() - built) / 1000).toFixed(1)} s`)
+
+// Many tests wait, for a deadline or for a process that is stopped: two for each core keep all cores busy.
+const beside = ["--beside", `${2 * cores}`]
+for (const variant of variants) {
   const program = `build/${variant}/native-test`
   if (!existsSync(`${root}/${program}`)) continue
   console.log(`native tests, ${variant}`)
-  const [command, ...parameters] = [...(variant === "tsan" ? fixedAddresses : []), program, ...forTests]
+  const start = performance.now()
+  const [command, ...parameters] = [...(variant === "tsan" ? fixedAddresses : []), program, ...beside, ...forTests]
   run(command, parameters)
+  console.log(`  ${((performance.now() - start) / 1000).toFixed(1)} s`)
 }

@@ -16,7 +16,7 @@ const crashesOfRun = 100
 
 describe(`the files of a replica, crashed at random (seed ${seed})`, () => {
   it("lose nothing that was reported as durable, and can always be opened", async () => {
-    const runs = histories(100, 1000)
+    const runs = histories(100, 300)
     let [commits, failures, read] = [0, 0, 0]
     for (let i = 0; i < runs; i += 1) {
       const run = runCrashes(seed + i, crashesOfRun)
