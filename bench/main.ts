@@ -24,6 +24,7 @@ import { countFlag } from "../src/programs/cli/units.ts"
 import { lines } from "../src/programs/cli/usage.ts"
 import { benchBarrier } from "./barrier/main.ts"
 import { runsSetting } from "./harness/command.ts"
+import { growthAxes } from "./log/growth.ts"
 import * as BenchReport from "./log/report.ts"
 import { groupNames, measureRound, type Round } from "./log/round.ts"
 import { benchRing } from "./ring/main.ts"
@@ -38,8 +39,8 @@ const settings = {
     fallback: 1024
   }),
   runs: runsSetting,
-  only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
-    description: "Measure only one group",
+  only: openSetting("only", (name) => Flag.Literals(name, [...groupNames, "growth"]), {
+    description: "Measure only one group; growth: brokers, publishers, readers and sessions",
     shown: "all"
   }),
   json: jsonSetting
@@ -61,7 +62,7 @@ const log = Command.make(
 
 const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesOf<typeof settings>) {
   yield* removeLeftovers("bench-")
-  const groups = only === undefined ? groupNames : [only]
+  const groups = only === undefined ? groupNames : only === "growth" ? growthAxes : [only]
   const rounds: Array<Round> = []
   for (let run = 1; run <= runs; run += 1) {
     rounds.push(yield* measureRound(`run ${run} of ${runs}`, mib * mebibyte, groups))

@@ -58,6 +58,8 @@ export const SubscriberJob = Schema.Struct({
   ack: Ack,
   warmupRecords: Schema.Int,
   records: Schema.Int,
+  /** That each read all of it. Default: one. */
+  readers: Schema.optionalKey(Schema.Int),
   fold: Fold
 })
 export type SubscriberJob = typeof SubscriberJob.Type
