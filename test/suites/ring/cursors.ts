@@ -67,12 +67,14 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
           let random = 7
           const next = (below: number) => (random = Math.imul(random, 48_271) >>> 0) % below
           let frames = 0
+          let seen = 0
           let laps = 0
           for (let i = 0; i < 3000; i += 1) {
             const before = port.published()
             for (let left = 1 + next(3); left > 0; left -= 1) port.append(header, stamped(i, 4 + next(200)))
-            if (next(2) === 0) port.publish()
+            if (next(3) === 0) port.publish()
             const canBeRead = port.published() > reader.cursors().read
+            if (canBeRead) seen += 1
             if (canBeRead) assert.isTrue(reader.isStirred(), `at ${reader.cursors().read}`)
             if (next(3) > 0) continue
             port.publish()
@@ -83,6 +85,7 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
             if (port.published() % 4096 < before % 4096) laps += 1
           }
           assert.isAbove(frames, 1000)
+          assert.isAbove(seen, 300)
           assert.isAbove(laps, 10)
         })
     )
