@@ -32,7 +32,7 @@ class Doorbell implements Waiter {
 
   ring(lost?: RegionLost): void {
     this.#lost = lost
-    for (const sleeper of [...this.sleepers]) sleeper()
+    for (const sleeper of Array.from(this.sleepers)) sleeper()
   }
 }
 

@@ -122,7 +122,7 @@ export class RegionWaiter {
   // Begins with the wait that began last: what was waited for again a moment ago is what changes most often, and its fiber
   // does not wait for glances at all the rest.
   #recheckStirred(): void {
-    for (const wait of [...this.#waits].reverse()) if (wait.isStirred()) wait.recheck()
+    for (const wait of [...this.#waits].toReversed()) if (wait.isStirred()) wait.recheck()
   }
 
   /** True once the attachment has ended, and every wait with it. */
