@@ -89,15 +89,17 @@ struct StoredLog {
     return told >= copies;
   }
 
+  // From when on a holder waits, by the newest stores: the spare, which is written first, tells of it ahead of the line.
+  static uint64_t wantedMicros(const Region& at) {
+    const CursorSlot& slot = at.cursor(0);
+    return std::max(peek<&CursorSlot::Cursor::wantedMicros>(slot.cursor), peek<&CursorSlot::Cursor::wantedMicros>(slot.spare));
+  }
+
   // Stores until the disk has that position, and no holder waits; sleeps until one does.
   static void storesUntil(uint64_t position, const shared_ptr<Region>& at, Replicating& replica, Disk& disk, Sleeper& sleeper) {
-    const auto& wanted = at->cursor(0).cursor;
-    for (uint64_t told = 0; disk.cursor < position || peek<&CursorSlot::Cursor::wantedMicros>(wanted) >= told;) {
+    for (uint64_t told = 0; disk.cursor < position || wantedMicros(*at) >= told;) {
       const auto look = [&] { return stores(*at, replica, disk, told); };
-      const auto there = [&] {
-        const uint64_t micros = peek<&CursorSlot::Cursor::wantedMicros>(wanted);
-        return micros != 0 && micros >= told;
-      };
+      const auto there = [&] { return wantedMicros(*at) != 0 && wantedMicros(*at) >= told; };
       sleeper.until(sleepsForData, "a commit", look, there);
     }
   }
