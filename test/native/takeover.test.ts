@@ -2,13 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { rmSync } from "node:fs"
 import { geometryArray } from "../../src/layers/native/region/FreeSpace.ts"
 import { load, type Native, type RegionHandle, type SequencerHandle } from "../../src/native/binding.ts"
-import { native } from "../backends/native/log.ts"
 import { smallGeometry } from "../backends/log.ts"
+import { native } from "../backends/native/log.ts"
 import { takingOverSuite } from "../suites/log/takingOver.ts"
 
 takingOverSuite(native)
 
-const candidate = (region: RegionHandle): Promise<SequencerHandle> => region.startSequencer(1000, true, false, 30_000, 0)
+const candidate = (region: RegionHandle): Promise<SequencerHandle> =>
+  region.startSequencer(1000, true, false, 30_000, 0)
 
 describe("candidates for a log (native)", () => {
   it("of two at once one is refused, and takes over when the other is gone", async () => {
@@ -16,7 +17,17 @@ describe("candidates for a log (native)", () => {
     const addon = load() as Native
     const geometry = geometryArray(smallGeometry)
     try {
-      const creator = await addon.createRegion(path, "creator", geometry, 0o600, -1, true, -1, false, new addon.Progress())
+      const creator = await addon.createRegion(
+        path,
+        "creator",
+        geometry,
+        0o600,
+        -1,
+        true,
+        -1,
+        false,
+        new addon.Progress()
+      )
       for (let round = 0; round < 30; round += 1) {
         const regions = ["first", "second"].map((name) => addon.attachRegion(path, name, false))
         const trials = await Promise.allSettled(regions.map(candidate))
