@@ -167,7 +167,11 @@ export const logFigure = Effect.fnUntraced(function*(
       ...beside.map((job) => ({ ...job, region: region.name, name: "subscriber-beside", fold: scenario.fold }))
     ],
     replicas: [scenario, ...beside].some(({ ack }) => ack === "durable")
-      ? replicaJobs(region.name, yield* benchFolders(replicaCount, scenario.totalBytes), scenario.keepsBytes)
+      ? replicaJobs(
+        region.name,
+        yield* benchFolders(replicaCount, Math.min(scenario.totalBytes, scenario.keepsBytes ?? Infinity)),
+        scenario.keepsBytes
+      )
       : undefined
   })
   return figureOf(scenario, records, outcome)

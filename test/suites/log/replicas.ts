@@ -85,18 +85,20 @@ export const replicasSuite = (backend: Backend): void => {
   const served = (
     { dirs, disk }: Disks,
     serve: BackendOptions["serve"] = {},
-    used = dirs
+    used = dirs,
+    each: { readonly syncBytes?: number } = {}
   ): BackendOptions => ({
     geometry: smallGeometry,
     disk,
-    serve: { topics: [Orders], replicas: used.map((dir) => ({ dir })), ...serve }
+    serve: { topics: [Orders], replicas: used.map((dir) => ({ dir, ...each })), ...serve }
   })
 
   /** Runs over a log with replicas; what stands still goes on before the log ends. */
   const onDisks = <A, E, R>(
     count: number,
     run: (disks: Disks) => Effect.Effect<A, E, R>,
-    serve: BackendOptions["serve"] = {}
+    serve: BackendOptions["serve"] = {},
+    each: { readonly syncBytes?: number } = {}
   ) =>
     Effect.scoped(Effect.gen(function*() {
       const found = yield* disks(count)
@@ -104,7 +106,7 @@ export const replicasSuite = (backend: Backend): void => {
       return yield* run(found).pipe(
         Effect.ensuring(healAll),
         Effect.scoped,
-        Effect.provide(backend.embedded(served(found, serve)))
+        Effect.provide(backend.embedded(served(found, serve, found.dirs, each)))
       )
     }))
 
@@ -168,6 +170,30 @@ export const replicasSuite = (backend: Backend): void => {
           yield* Fiber.join(flushing)
           assert.deepStrictEqual([publisher.acknowledged(), (yield* Subscriber.bounds(Orders)).durable], [2, 2])
         })))
+
+    it.live("while a group is synced the next one is copied and written, and none of it is durable", () =>
+      onDisks(
+        1,
+        ({ dirs, disk, heal, hold, isHeld, writes }) =>
+          Effect.gen(function*() {
+            const [dir = ""] = dirs
+            const publisher = yield* Publisher.open(Orders)
+            yield* sendAll(publisher, ["first"])
+            hold(dir)
+            yield* publisher.send(bytesOf("second"))
+            while (!isHeld(dir)) yield* Effect.sleep(2)
+            const before = writes(dir)
+            yield* publisher.sendAll(numbered(0, 40).map(bytesOf))
+            while (writes(dir) === before) yield* Effect.sleep(2)
+            const { durable } = yield* Subscriber.bounds(Orders)
+            assert.deepStrictEqual([publisher.acknowledged(), durable], [1, 1])
+            heal(dir)
+            yield* publisher.flush
+            assert.strictEqual((yield* storedRecords(disk, dir)).length, 42)
+          }),
+        {},
+        { syncBytes: 128 }
+      ))
 
     it.live("a server that is started again goes on where the files end", () =>
       Effect.scoped(Effect.gen(function*() {
