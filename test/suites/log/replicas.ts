@@ -71,6 +71,19 @@ const damage = ({ disk }: ReplicaDisk["Service"], dir: string) =>
 const sendAll = (publisher: PublisherHandle<Uint8Array>, records: ReadonlyArray<string>) =>
   Effect.andThen(publisher.sendAll(records.map(bytesOf)), publisher.flush)
 
+/** Of two records the first is durable, and the sync of the second stands still. */
+const holdSecond = (
+  publisher: PublisherHandle<Uint8Array>,
+  dir: string,
+  { hold, isHeld }: Pick<FaultyDisk, "hold" | "isHeld">
+) =>
+  Effect.gen(function*() {
+    yield* sendAll(publisher, ["first"])
+    hold(dir)
+    yield* publisher.send(bytesOf("second"))
+    while (!isHeld(dir)) yield* Effect.sleep(2)
+  })
+
 export const replicasSuite = (backend: Backend): void => {
   interface Disks extends FaultyDisk {
     readonly dirs: ReadonlyArray<string>
@@ -154,14 +167,11 @@ export const replicasSuite = (backend: Backend): void => {
         Effect.gen(function*() {
           const [dir = ""] = dirs
           const publisher = yield* Publisher.open(Orders)
-          yield* sendAll(publisher, ["first"])
-          hold(dir)
-          yield* publisher.send(bytesOf("second"))
+          yield* holdSecond(publisher, dir, { hold, isHeld })
           const flushing = yield* Effect.forkChild(publisher.flush, { startImmediately: true })
           const subscriber = yield* Subscriber.open(Orders)
           const ordered: Array<number> = []
           while (ordered.length < 2) ordered.push(...(yield* subscriber.pull).map(({ position }) => position))
-          while (!isHeld(dir)) yield* Effect.sleep(2)
           const { durable } = yield* Subscriber.bounds(Orders)
           const synced = (yield* stateOf(dir)).topics[0]?.syncedRecords
           assert.deepStrictEqual([publisher.acknowledged(), durable, synced], [1, 1, 1])
