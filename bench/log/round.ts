@@ -156,13 +156,7 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
       const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 2, keepsBytes: steadyKeeps } as const
       return [
         log(keys.steadyPeak, durable),
-        openLoop(
-          { ...durable, sleepMillis: durableSleepMillis },
-          steadyLoad,
-          keys.steadyPeak,
-          keys.steady,
-          steadySeconds
-        )
+        openLoop(durable, steadyLoad, keys.steadyPeak, keys.steady, steadySeconds)
       ]
     }
     case "small": {
