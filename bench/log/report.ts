@@ -87,10 +87,16 @@ const rateRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray
   if (figure === undefined) return []
   const rate = `${ranged(figure.gigabytesPerSecond, decimals(2))} GB/s`
   const messages = `${ranged({ ...figure.recordsPerSecond, runs: 1 }, (value) => decimals(2)(value / 1e6))} M/s`
-  if (figure.log === undefined) return [row(name, `${rate}  ${messages}`)]
+  const writers = figure.writerCores === undefined ? "" : `  writers' cores ${figure.writerCores.median.toFixed(2)}`
+  if (figure.log === undefined) return [row(name, `${rate}  ${messages}${writers}`)]
   const { deliveredGigabytesPerSecond, publisherCores, serveCores, subscriberCores } = figure.log
   const cores = [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
-  return [row(name, `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}`)]
+  return [
+    row(
+      name,
+      `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}${writers}`
+    )
+  ]
 }
 
 const ratioRow = (name: string, ratio: Spread | undefined, goal: string): ReadonlyArray<string> =>

@@ -14,6 +14,8 @@ export interface FigureSummary {
   /** 99th percentile of the syncs: of plain files, or of the replicas. */
   readonly syncMicros: Spread | undefined
   readonly groupBytes: Spread | undefined
+  /** Cores that the writers of the files used together. */
+  readonly writerCores: Spread | undefined
 }
 
 export interface LogSummary {
@@ -125,7 +127,8 @@ const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefine
     recordsPerSecond,
     log: logSummary(figures.flatMap(({ log }) => log ?? [])),
     syncMicros: spreadOf(figures.flatMap(({ syncMicros }) => syncMicros?.p99 ?? [])),
-    groupBytes: spreadOf(figures.flatMap(({ groupBytes }) => groupBytes ?? []))
+    groupBytes: spreadOf(figures.flatMap(({ groupBytes }) => groupBytes ?? [])),
+    writerCores: spreadOf(figures.flatMap(({ writerCores }) => writerCores ?? []))
   }
 }
 
