@@ -25,7 +25,7 @@ import { lines } from "../src/programs/cli/usage.ts"
 import { benchBarrier } from "./barrier/main.ts"
 import { runsSetting } from "./harness/command.ts"
 import * as BenchReport from "./log/report.ts"
-import { groupNames, measureRound, type Round } from "./log/round.ts"
+import { defaultGroups, groupNames, measureRound, type Round } from "./log/round.ts"
 import { benchRing } from "./ring/main.ts"
 import { benchRpc } from "./rpc/main.ts"
 import { benchVerbs } from "./verbs/main.ts"
@@ -39,8 +39,8 @@ const settings = {
   }),
   runs: runsSetting,
   only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
-    description: "Measure only one group",
-    shown: "all"
+    description: "Measure only one group; steady takes more than a minute a run",
+    shown: "all but steady"
   }),
   json: jsonSetting
 }
@@ -53,7 +53,8 @@ const log = Command.make(
   Command.withDescription(
     lines(
       "Measures one publisher process and one subscriber process over four brokers, beside the machine's own copy limit.",
-      "How near the machine's cores are to each other changes every figure: compare figures under one placement only."
+      "How near the machine's cores are to each other changes every figure: compare figures under one placement only.",
+      "durable, beside, history and steady write files below the temporary folder (TMPDIR): name one on the device to measure."
     )
   ),
   Command.withShortDescription("Throughput and latency of the log")
@@ -61,7 +62,7 @@ const log = Command.make(
 
 const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesOf<typeof settings>) {
   yield* removeLeftovers("bench-")
-  const groups = only === undefined ? groupNames : [only]
+  const groups = only === undefined ? defaultGroups : [only]
   const rounds: Array<Round> = []
   for (let run = 1; run <= runs; run += 1) {
     rounds.push(yield* measureRound(`run ${run} of ${runs}`, mib * mebibyte, groups))

@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatMicros, plural } from "../../src/progra
 import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
 import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
 import { contentSeed } from "../harness/content.ts"
-import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes } from "./round.ts"
+import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes, steadyLoad } from "./round.ts"
 import { mainScenario, warmupBytes } from "./scenarios.ts"
 import { type FigureSummary, summarize, type Summary } from "./summary.ts"
 
@@ -87,10 +87,16 @@ const rateRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray
   if (figure === undefined) return []
   const rate = `${ranged(figure.gigabytesPerSecond, decimals(2))} GB/s`
   const messages = `${ranged({ ...figure.recordsPerSecond, runs: 1 }, (value) => decimals(2)(value / 1e6))} M/s`
-  if (figure.log === undefined) return [row(name, `${rate}  ${messages}`)]
+  const writers = figure.writerCores === undefined ? "" : `  writers' cores ${figure.writerCores.median.toFixed(2)}`
+  if (figure.log === undefined) return [row(name, `${rate}  ${messages}${writers}`)]
   const { deliveredGigabytesPerSecond, publisherCores, serveCores, subscriberCores } = figure.log
   const cores = [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
-  return [row(name, `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}`)]
+  return [
+    row(
+      name,
+      `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}${writers}`
+    )
+  ]
 }
 
 const ratioRow = (name: string, ratio: Spread | undefined, goal: string): ReadonlyArray<string> =>
@@ -109,15 +115,44 @@ const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyAr
 const syncRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> =>
   figure?.syncMicros === undefined ? [] : [row(name, ranged(figure.syncMicros, formatMicros))]
 
-const durableRow = (figure: FigureSummary | undefined): ReadonlyArray<string> => {
+const groupRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> =>
+  figure?.groupBytes === undefined
+    ? []
+    : [row(name, ranged(figure.groupBytes, (bytes) => formatBytes(Math.round(bytes))))]
+
+const ackRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> => {
   if (figure?.log === undefined) return []
   const { p50, p99 } = figure.log.latencyMicros
-  const goal = `goal: ${formatMicros(defaultSyncMillis * 1000)} + 2 syncs`
+  return [row(name, `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}`)]
+}
+
+const durableRows = (summary: Summary): ReadonlyArray<string> => {
+  const at = (key: string): FigureSummary | undefined => summary.figures[key]
   return [
-    row(
-      "durable latency at half the rate",
-      `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}  (${goal})`
-    )
+    ...rateRow("plain writers of two files, before", at(keys.plainBefore)),
+    ...rateRow("log, durable on two replicas", at(keys.durable)),
+    ...rateRow("plain writers of two files, after", at(keys.plainAfter)),
+    ...ratioRow("durable / plain writers", summary.ofPlainFiles, "goal: 0.8"),
+    ...groupRow("bytes that a replica syncs at once", at(keys.durable)),
+    ...syncRow("p99 of a sync of plain files, after", at(keys.plainAfter)),
+    ...ackRow("durable latency at half the rate", at(keys.durableLoad)),
+    ...syncRow("p99 of a replica's sync meanwhile", at(keys.durableLoad)),
+    ...ratioRow(`p99 / (${formatMicros(defaultSyncMillis * 1000)} + 2 such syncs)`, summary.durableOfBound, "goal: 1"),
+    ...ackRow("ordered alone, latency", at(keys.orderedAlone)),
+    ...ackRow("ordered beside durable, latency", at(keys.orderedBeside)),
+    ...ratioRow("p50 beside durable / alone", summary.besideOfAlone, "goal: 1.05"),
+    ...rateRow("plain reader, cold", at(keys.plainCold)),
+    ...rateRow("history, cold", at(keys.cold)),
+    ...ratioRow("history / plain reader, cold", summary.historyOfPlain.cold, "goal: 0.7"),
+    ...rateRow("plain reader, warm", at(keys.plainWarm)),
+    ...rateRow("history, warm", at(keys.warm)),
+    ...ratioRow("history / plain reader, warm", summary.historyOfPlain.warm, "goal: 0.7"),
+    ...rateRow("log, durable, peak", at(keys.steadyPeak)),
+    ...rateRow(`log, durable, 60 s at ${Math.round(100 * steadyLoad)} %`, at(keys.steady)),
+    ...(at(keys.steady)?.log?.lagMillis ?? []).map((lag, third) =>
+      row(`longest delivery lag, third ${third + 1}`, ranged(lag, (millis) => formatMicros(1000 * millis)))
+    ),
+    ...ackRow("durable latency meanwhile", at(keys.steady))
   ]
 }
 
@@ -128,7 +163,9 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
   const heap = log?.log?.heapBytesPerRecord
   return [
     "",
-    `cores placed ${summary.placement}; acknowledged rates, cores used by publisher + subscriber + serve`,
+    `cores placed ${summary.placement}${
+      summary.placement === "any" ? " (the disk bounds these)" : ""
+    }; acknowledged rates, cores used by publisher + subscriber + serve`,
     ...rateRow("copy limit before, 1 KiB blocks", at(keys.copyBefore)),
     ...rateRow("log, 1 KiB, session, 4 brokers", log),
     ...rateRow("copy limit after", at(keys.copyAfter)),
@@ -147,12 +184,7 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     ...rateRow("order none, delivered", at(keys.none)),
     ...ratioRow("order session / order total", summary.sessionOfTotal, "goal: above 0.9"),
     ...ratioRow("order none / order session, delivered", summary.noneOfSession, "for comparison"),
-    ...rateRow("plain writers of two files, before", at(keys.plainBefore)),
-    ...rateRow("log, durable on two replicas", at(keys.durable)),
-    ...rateRow("plain writers of two files, after", at(keys.plainAfter)),
-    ...ratioRow("durable / plain writers", summary.ofPlainFiles, "goal: 0.8"),
-    ...syncRow("p99 of a sync of plain files, after", at(keys.plainAfter)),
-    ...durableRow(at(keys.durableLoad)),
+    ...durableRows(summary),
     ...rateRow(`copy limit, ${smallBytes} B blocks`, at(keys.smallCopy)),
     ...rateRow(`log, ${smallBytes} B messages`, at(keys.smallLog)),
     ...ratioRow("log / copy limit, small", summary.smallOfCopyLimit, "no goal"),

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect"
 import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { formatMicros, formatRate } from "../../src/programs/cli/units.ts"
-import { type Measurement, type Placed, together } from "../machine/placement.ts"
+import { anyhow, type Measurement, type Placed, together } from "../machine/placement.ts"
+import { historyFigures, historyKeys } from "./history.ts"
 import {
   copyLimit,
   type Figure,
@@ -45,6 +46,11 @@ export const keys = {
   plainAfter: "plain files, after",
   durable: "log, durable",
   durableLoad: "log, durable, half the rate",
+  orderedAlone: "ordered, alone",
+  orderedBeside: "ordered, beside durable",
+  ...historyKeys,
+  steadyPeak: "log, durable, before the steady load",
+  steady: "log, durable, 60 s",
   smallCopy: "copy, small",
   smallLog: "log, small",
   brokers: (count: number) => `brokers ${count}`,
@@ -53,19 +59,25 @@ export const keys = {
   load: (load: number) => `load ${Math.round(100 * load)} %`
 } as const
 
-/** Groups that can be measured on their own. */
+/** Groups that can be measured on their own; all but the last are measured without `--only`. */
 export const groupNames = [
   "limit",
   "flushed",
   "javascript",
   "order",
   "durable",
+  "beside",
+  "history",
   "small",
   "brokers",
   "sessions",
-  "latency"
+  "latency",
+  "steady"
 ] as const
 export type GroupName = typeof groupNames[number]
+
+/** Those that are measured unless one is chosen: `steady` takes a minute and more. */
+export const defaultGroups: ReadonlyArray<GroupName> = groupNames.filter((name) => name !== "steady")
 
 /** Measures one round of these groups. */
 export const measureRound = Effect.fnUntraced(function*(
@@ -75,7 +87,7 @@ export const measureRound = Effect.fnUntraced(function*(
 ) {
   const round: Array<Group> = []
   for (const name of names) {
-    const group: Group = { name, ...(yield* together(measurementsOf(name, mainScenario(totalBytes)))) }
+    const group: Group = { name, ...(yield* placed(name, mainScenario(totalBytes))) }
     yield* writeNotice(`${title}: ${describeGroup(group)}`)
     round.push(group)
   }
@@ -86,7 +98,23 @@ export const measureRound = Effect.fnUntraced(function*(
 
 type Measuring = Measurement<Figure, LogError, ChildProcessSpawner>
 
-const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measuring> => {
+/** The disk bounds these, and not the way between the cores. */
+const placed = (name: GroupName, main: Scenario) => {
+  switch (name) {
+    case "durable":
+    case "steady":
+      return anyhow(measurementsOf(name, main))
+    case "history":
+      return Effect.map(
+        anyhow([() => historyFigures({ ...main, totalBytes: main.totalBytes / 2 })]),
+        (found) => ({ ...found, values: found.values.flat() })
+      )
+    default:
+      return together(measurementsOf(name, main))
+  }
+}
+
+const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): ReadonlyArray<Measuring> => {
   const copy = (key: string, changes: Partial<Scenario> = {}): Measuring => () =>
     copyLimit(key, { ...main, ...changes })
   const packedCopy: Measuring = () => copyLimit(keys.copyPacked, main, 64 * 1024)
@@ -116,6 +144,21 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
       const half = openLoop(durable, 0.5, keys.durable, keys.durableLoad)
       return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half]
     }
+    // Each twice, in mirrored order. The rates are far below what two cores can do.
+    case "beside": {
+      const recordsPerSecond = besideRates.ordered
+      const load = { recordsPerSecond, totalBytes: recordsPerSecond * besideSeconds * main.recordBytes }
+      const alone = log(keys.orderedAlone, load)
+      const beside = log(keys.orderedBeside, { ...load, durableBeside: besideRates.durable })
+      return [alone, beside, beside, alone]
+    }
+    case "steady": {
+      const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 2, keepsBytes: steadyKeeps } as const
+      return [
+        log(keys.steadyPeak, durable),
+        openLoop(durable, steadyLoad, keys.steadyPeak, keys.steady, steadySeconds)
+      ]
+    }
     case "small": {
       const small = { recordBytes: smallBytes, totalBytes: main.totalBytes / 4 }
       return [copy(keys.smallCopy, small), log(keys.smallLog, small)]
@@ -131,12 +174,30 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
 
 /** How long records are offered at a given rate. */
 const latencySeconds = 1.5
+const besideSeconds = 2
+const steadySeconds = 60
+
+/** Records a second of the topic that is measured, and of the durable one beside it. */
+const besideRates = { ordered: 100_000, durable: 20_000 } as const
+
+/** Of the peak rate. */
+export const steadyLoad = 0.9
+
+/** Bytes that the replicas keep meanwhile, so that a minute fits on the disk. */
+const steadyKeeps = 1024 * 1024 * 1024
 
 /** At that part of the rate that was measured under the key `top`. */
-const openLoop = (main: Scenario, load: number, top: string, key: string): Measuring => (before) => {
+const openLoop = (
+  main: Scenario,
+  load: number,
+  top: string,
+  key: string,
+  seconds = latencySeconds
+): Measuring =>
+(before) => {
   const topRate = before.find((figure) => figure.key === top)?.recordsPerSecond ?? 0
   const recordsPerSecond = load * topRate
-  const totalBytes = Math.ceil(recordsPerSecond * latencySeconds) * main.recordBytes
+  const totalBytes = Math.ceil(recordsPerSecond * seconds) * main.recordBytes
   return logFigure({ ...main, key, recordsPerSecond, totalBytes })
 }
 

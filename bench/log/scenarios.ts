@@ -10,7 +10,7 @@ import { defaultSyncBytes } from "../../src/layers/files/replica/replicaOptions.
 import type { DiskError } from "../../src/layers/ports/Disk.ts"
 import { planRegion } from "../../src/programs/cli/region-plan.ts"
 import type { RunStalled } from "../../src/programs/log-trial/monitor.ts"
-import type { ReplicaJob } from "../../src/programs/log-trial/replicas.ts"
+import type { ReplicaJob, SyncTime } from "../../src/programs/log-trial/replicas.ts"
 import * as LogRun from "../../src/programs/log-trial/run.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import type { Percentiles } from "../../src/programs/measure/latency.ts"
@@ -71,6 +71,8 @@ export interface Figure {
   readonly syncMicros?: Percentiles | undefined
   /** Of replicas: bytes of records that they synced at once, on average. */
   readonly groupBytes?: number | undefined
+  /** Of plain writers, or of replicas: the cores that they used together. */
+  readonly writerCores?: number | undefined
 }
 
 export interface LogFigure {
@@ -167,7 +169,11 @@ export const logFigure = Effect.fnUntraced(function*(
       ...beside.map((job) => ({ ...job, region: region.name, name: "subscriber-beside", fold: scenario.fold }))
     ],
     replicas: [scenario, ...beside].some(({ ack }) => ack === "durable")
-      ? replicaJobs(region.name, yield* benchFolders(replicaCount, scenario.totalBytes), scenario.keepsBytes)
+      ? replicaJobs(
+        region.name,
+        yield* benchFolders(replicaCount, Math.min(scenario.totalBytes, scenario.keepsBytes ?? Infinity)),
+        scenario.keepsBytes
+      )
       : undefined
   })
   return figureOf(scenario, records, outcome)
@@ -179,7 +185,7 @@ export const logFigure = Effect.fnUntraced(function*(
  */
 export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes, totalBytes }: Scenario) {
   const dirs = yield* benchFolders(replicaCount, totalBytes)
-  const { seconds, syncMicros } = yield* PlainFiles.write({
+  const { cores, seconds, syncMicros } = yield* PlainFiles.write({
     dirs,
     totalBytes,
     warmupBytes,
@@ -191,7 +197,8 @@ export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes
     recordsPerSecond: totalBytes / recordBytes / seconds,
     agrees: true,
     log: undefined,
-    syncMicros
+    syncMicros,
+    writerCores: cores
   }
   return figure
 }, Effect.scoped)
@@ -274,10 +281,21 @@ const syncsOf = (
 ) => {
   if (replicas.length === 0) return {}
   const histogram = Histogram.make()
-  for (const { endedMillis, micros } of replicas.flatMap(({ result }) => result.syncTimes)) {
-    if (endedMillis - micros / 1000 >= firstOfferMillis && endedMillis <= lastAckMillis) histogram.record(micros)
+  let writerCores = 0
+  for (const { result } of replicas) {
+    const within = result.syncTimes.filter(({ endedMillis, micros }) =>
+      endedMillis - micros / 1000 >= firstOfferMillis && endedMillis <= lastAckMillis
+    )
+    for (const { micros } of within) histogram.record(micros)
+    writerCores += coresOf(within)
   }
   const syncs = replicas.reduce((sum, { result }) => sum + result.syncs, 0)
   const bytes = replicas.reduce((sum, { result }) => sum + result.syncedBytes, 0)
-  return { syncMicros: histogram.percentiles(), groupBytes: bytes / Math.max(1, syncs) }
+  return { syncMicros: histogram.percentiles(), groupBytes: bytes / Math.max(1, syncs), writerCores }
+}
+
+const coresOf = (syncs: ReadonlyArray<SyncTime>): number => {
+  const [first, last] = [syncs[0], syncs.at(-1)]
+  if (first === undefined || last === undefined || first === last) return 0
+  return (last.processorMicros - first.processorMicros) / 1000 / (last.endedMillis - first.endedMillis)
 }

@@ -1,6 +1,7 @@
 /**
  * Computes medians and ranges over the rounds of a benchmark, separately for each placement.
  */
+import { defaultSyncMillis } from "../../src/layers/files/replica/replicaOptions.ts"
 import { type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
 import type { Placement } from "../machine/placement.ts"
 import { type Group, type GroupName, keys, type Round } from "./round.ts"
@@ -10,8 +11,11 @@ export interface FigureSummary {
   readonly gigabytesPerSecond: Spread
   readonly recordsPerSecond: Spread
   readonly log: LogSummary | undefined
-  /** 99th percentile of the syncs of plain files. */
+  /** 99th percentile of the syncs: of plain files, or of the replicas. */
   readonly syncMicros: Spread | undefined
+  readonly groupBytes: Spread | undefined
+  /** Cores that the writers of the files used together. */
+  readonly writerCores: Spread | undefined
 }
 
 export interface LogSummary {
@@ -21,10 +25,12 @@ export interface LogSummary {
   readonly serveCores: Spread
   readonly heapBytesPerRecord: Spread
   readonly latencyMicros: { readonly p50: Spread; readonly p99: Spread; readonly p999: Spread }
+  /** The longest time from a batch's sealing to its delivery: of the first, the second and the last third of a run. */
+  readonly lagMillis: ReadonlyArray<Spread>
 }
 
 export interface Summary {
-  readonly placement: Placement
+  readonly placement: Placement | "any"
   readonly figures: Readonly<Record<string, FigureSummary>>
   /** The log's rate divided by the copy's rates before and after it. */
   readonly ofCopyLimit: Spread | undefined
@@ -34,6 +40,15 @@ export interface Summary {
   readonly ofFlushedCopy: Spread | undefined
   /** The rate of durable acknowledgements divided by that of plain writers of as many files. */
   readonly ofPlainFiles: Spread | undefined
+  /**
+   * The 99th percentile of a durable acknowledgement at half the rate, divided by the sync interval and two syncs of the replicas
+   * in that run, as its own 99th percentile of them is.
+   */
+  readonly durableOfBound: Spread | undefined
+  /** p50 of an acknowledgement of an `ordered` topic beside a durable one, divided by that of the topic alone. */
+  readonly besideOfAlone: Spread | undefined
+  /** The rate of reading history divided by that of a plain reader of the same files. */
+  readonly historyOfPlain: { readonly cold: Spread | undefined; readonly warm: Spread | undefined }
   /** `ofCopyLimit` for small messages. */
   readonly smallOfCopyLimit: Spread | undefined
   /** The rate of order `session` divided by that of order `total`. */
@@ -44,14 +59,14 @@ export interface Summary {
 
 /** The placements that occurred, with the measurements under each. */
 export const summarize = (rounds: ReadonlyArray<Round>): ReadonlyArray<Summary> =>
-  (["near", "far"] as const).flatMap((placement) => {
+  (["near", "far", "any"] as const).flatMap((placement) => {
     const groups = rounds.flat().filter((group) => group.placement === placement)
     return groups.length === 0 ? [] : [summaryOf(placement, groups)]
   })
 
 // --- internal ---
 
-const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary => {
+const summaryOf = (placement: Summary["placement"], groups: ReadonlyArray<Group>): Summary => {
   const figures = groups.flatMap(({ values }) => values)
   const found = new Set(figures.map(({ key }) => key))
   const summaries = [...found].flatMap((key) => {
@@ -65,6 +80,12 @@ const summaryOf = (placement: Placement, groups: ReadonlyArray<Group>): Summary 
     ofPackedCopy: ratio(groups, "limit", [keys.log], [keys.copyPacked]),
     ofFlushedCopy: ratio(groups, "flushed", [keys.flushed], [keys.flushedCopyBefore, keys.flushedCopyAfter]),
     ofPlainFiles: ratio(groups, "durable", [keys.durable], [keys.plainBefore, keys.plainAfter]),
+    durableOfBound: spreadOf(figures.filter(({ key }) => key === keys.durableLoad).flatMap(ofBound)),
+    besideOfAlone: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedAlone], medianLatency),
+    historyOfPlain: {
+      cold: ratio(groups, "history", [keys.cold], [keys.plainCold]),
+      warm: ratio(groups, "history", [keys.warm], [keys.plainWarm])
+    },
     smallOfCopyLimit: ratio(groups, "small", [keys.smallLog], [keys.smallCopy]),
     sessionOfTotal: ratio(groups, "order", [keys.session], [keys.total]),
     noneOfSession: ratio(groups, "order", [keys.none], [keys.session], deliveredRate)
@@ -87,6 +108,14 @@ const ratio = (
   return spreadOf(named.map((group) => mean(group, over) / mean(group, under)))
 }
 
+/** How long a record may wait for its group, and for the syncs of the group before and its own. */
+const ofBound = ({ log, syncMicros }: Figure): ReadonlyArray<number> =>
+  log === undefined || syncMicros === undefined
+    ? []
+    : [log.latencyMicros.p99 / (1000 * defaultSyncMillis + 2 * syncMicros.p99)]
+
+const medianLatency = ({ log }: Figure): number => log?.latencyMicros.p50 ?? NaN
+
 const deliveredRate = ({ log }: Figure): number => log?.deliveredGigabytesPerSecond ?? NaN
 
 const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefined => {
@@ -97,8 +126,15 @@ const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefine
     gigabytesPerSecond,
     recordsPerSecond,
     log: logSummary(figures.flatMap(({ log }) => log ?? [])),
-    syncMicros: spreadOf(figures.flatMap(({ syncMicros }) => syncMicros?.p99 ?? []))
+    syncMicros: spreadOf(figures.flatMap(({ syncMicros }) => syncMicros?.p99 ?? [])),
+    groupBytes: spreadOf(figures.flatMap(({ groupBytes }) => groupBytes ?? [])),
+    writerCores: spreadOf(figures.flatMap(({ writerCores }) => writerCores ?? []))
   }
+}
+
+const longestOf = (lags: ReadonlyArray<number>, third: number): number => {
+  const [from, until] = [third, third + 1].map((part) => Math.round(part * lags.length / 3))
+  return Math.max(0, ...lags.slice(from, until))
 }
 
 const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
@@ -114,6 +150,7 @@ const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
       p50: spread(({ latencyMicros }) => latencyMicros.p50),
       p99: spread(({ latencyMicros }) => latencyMicros.p99),
       p999: spread(({ latencyMicros }) => latencyMicros.p999)
-    }
+    },
+    lagMillis: [0, 1, 2].map((third) => spread(({ lagMillis }) => longestOf(lagMillis, third)))
   }
 }

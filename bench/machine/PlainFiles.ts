@@ -26,6 +26,7 @@ const WriterJob = Schema.Struct({
 const Written = Schema.Struct({
   beganMillis: Schema.Finite,
   endedMillis: Schema.Finite,
+  cores: Schema.Finite,
   syncMicros: LatencyHistogram
 })
 
@@ -53,6 +54,8 @@ export interface PlainFilesOptions extends Omit<typeof WriterJob.Type, "dir"> {
 export interface PlainFilesWritten {
   /** From the first writer's first group to the last sync. */
   readonly seconds: number
+  /** Used by all writers together. */
+  readonly cores: number
   /** Over all writers. */
   readonly syncMicros: Percentiles
 }
@@ -76,6 +79,7 @@ export const write = Effect.fnUntraced(function*({ dirs, ...job }: PlainFilesOpt
   const ended = Math.max(...results.map(({ endedMillis }) => endedMillis))
   const written: PlainFilesWritten = {
     seconds: (ended - began) / 1000,
+    cores: results.reduce((sum, { cores }) => sum + cores, 0),
     syncMicros: Histogram.merged(results.map(({ syncMicros }) => syncMicros)).percentiles()
   }
   return written

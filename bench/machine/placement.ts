@@ -10,8 +10,11 @@ import * as Machine from "./Machine.ts"
 export type Placement = "near" | "far"
 
 export interface Placed<A> {
-  /** `flipped`: the placement changed in every attempt, so the values must not be compared. */
-  readonly placement: Placement | "flipped"
+  /**
+   * `flipped`: the placement changed in every attempt, so the values must not be compared; `any`: it was not looked at, because
+   * the disk bounds these values, and not the way between the cores.
+   */
+  readonly placement: Placement | "any" | "flipped"
   /** Round trips of one cache line before, between and after, in microseconds. */
   readonly probesMicros: ReadonlyArray<number>
   readonly attempts: number
@@ -38,6 +41,15 @@ export const together = Effect.fnUntraced(function*<A, E, R>(
     if (placements.size === 1 && placement !== undefined) return { placement, probesMicros, attempts, values }
     if (attempts === attemptsMax) return { placement: "flipped", probesMicros, attempts, values }
   }
+})
+
+/** Runs all measurements back to back, once, wherever the cores are. */
+export const anyhow = Effect.fnUntraced(function*<A, E, R>(
+  measurements: ReadonlyArray<Measurement<A, E, R>>
+): Effect.fn.Return<Placed<A>, E, R> {
+  const values: Array<A> = []
+  for (const measurement of measurements) values.push(yield* measurement(values))
+  return { placement: "any", probesMicros: [], attempts: 1, values }
 })
 
 // --- internal ---

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import { mkdir, open } from "node:fs/promises"
 import { join } from "node:path"
+import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
@@ -38,8 +39,9 @@ runChild(PlainWriter, ({ dir, groupBytes, totalBytes, warmupBytes }, parent) =>
     yield* parent.begin
     yield* writing(warmupBytes, () => undefined)
     const syncs = Histogram.make()
+    const cores = coresSince()
     const beganMillis = monotonicMillis()
     yield* writing(totalBytes, syncs.record)
-    yield* parent.result({ beganMillis, endedMillis: monotonicMillis(), syncMicros: syncs.encoded() })
+    yield* parent.result({ beganMillis, endedMillis: monotonicMillis(), cores: cores(), syncMicros: syncs.encoded() })
     yield* parent.end
   })))

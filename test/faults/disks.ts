@@ -17,6 +17,8 @@ export interface FaultyDisk {
   readonly heal: (dir: string) => void
   /** Syncs of segments below the directory that have succeeded. */
   readonly syncs: (dir: string) => number
+  /** Writes of segments below the directory that were asked for. */
+  readonly writes: (dir: string) => number
 }
 
 export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk => {
@@ -24,6 +26,12 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
   const held = new Map<string, Latch.Latch>()
   const standing = new Set<string>()
   const syncs = new Map<string, number>()
+  const writes = new Map<string, number>()
+  const countIn = (counts: Map<string, number>, path: string) => {
+    if (isSegment(path)) counts.set(path, (counts.get(path) ?? 0) + 1)
+  }
+  const sumIn = (counts: ReadonlyMap<string, number>, dir: string) =>
+    [...counts].reduce((sum, [path, count]) => path.startsWith(`${dir}/`) ? sum + count : sum, 0)
   const under = <A>(map: ReadonlyMap<string, A>, path: string): A | undefined =>
     [...map].find(([dir]) => path.startsWith(`${dir}/`))?.[1]
 
@@ -38,7 +46,11 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
     size: file.size,
     read: file.read,
     truncate: file.truncate,
-    write: (at, parts) => Effect.andThen(refusing("write", file.path), file.write(at, parts)),
+    write: (at, parts) =>
+      Effect.suspend(() => {
+        countIn(writes, file.path)
+        return Effect.andThen(refusing("write", file.path), file.write(at, parts))
+      }),
     sync: Effect.suspend(() => {
       const latch = isSegment(file.path) ? under(held, file.path) : undefined
       if (latch === undefined) return Effect.void
@@ -47,11 +59,7 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
     }).pipe(
       Effect.andThen(refusing("sync", file.path)),
       Effect.andThen(file.sync),
-      Effect.tap(() =>
-        Effect.sync(() => {
-          if (isSegment(file.path)) syncs.set(file.path, (syncs.get(file.path) ?? 0) + 1)
-        })
-      )
+      Effect.tap(() => Effect.sync(() => countIn(syncs, file.path)))
     )
   })
 
@@ -68,7 +76,8 @@ export const faultyDisk = ({ disk, lock }: ReplicaDisk["Service"]): FaultyDisk =
       held.get(dir)?.openUnsafe()
       held.delete(dir)
     },
-    syncs: (dir) => [...syncs].reduce((sum, [path, count]) => path.startsWith(`${dir}/`) ? sum + count : sum, 0)
+    syncs: (dir) => sumIn(syncs, dir),
+    writes: (dir) => sumIn(writes, dir)
   }
 }
 

@@ -6,6 +6,7 @@ import { SimulatedDisk } from "../../src/layers/memory/files/SimulatedDisk.ts"
 import type { DiskBackend } from "../suites/files/disks.ts"
 import { failing } from "../suites/files/failing.ts"
 import { writing } from "../suites/files/writing.ts"
+import { writingAhead } from "../suites/files/writingAhead.ts"
 
 const backend: DiskBackend = {
   name: "simulated disk",
@@ -17,4 +18,5 @@ const backend: DiskBackend = {
 }
 
 writing(backend)
+writingAhead(backend)
 failing()

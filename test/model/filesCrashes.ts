@@ -28,6 +28,8 @@ export interface CrashRun {
   readonly commits: number
   readonly failures: number
   readonly read: number
+  /** Writes ahead of a commit. */
+  readonly ahead: number
 }
 
 /** Runs lives until the disk has crashed so often. Throws what does not hold, with the seed and the crash. */
@@ -64,17 +66,31 @@ const codes: Partial<Record<DiskOperation, ReadonlyArray<string>>> = {
 }
 
 class CrashWorld {
-  readonly counts = { commits: 0, failures: 0, read: 0 }
+  readonly counts = { commits: 0, failures: 0, read: 0, ahead: 0 }
   readonly #disk: SimulatedDisk
   readonly #seenDisk: Disk
   readonly #random: Random
   readonly #log = new KnownLog()
   readonly #told: Told = { synced: 0, appended: 0 }
+  #duringSync: Effect.Effect<void> | undefined
 
   constructor(disk: SimulatedDisk, seenDisk: Disk, random: Random) {
     this.#disk = disk
-    this.#seenDisk = seenDisk
+    this.#seenDisk = {
+      ...operationsOf(seenDisk),
+      open: (path, mode) =>
+        Effect.map(seenDisk.open(path, mode), (file) => ({ ...file, sync: Effect.andThen(this.#meanwhile, file.sync) }))
+    }
     this.#random = random
+  }
+
+  /** What the process does while a sync goes on, once. */
+  get #meanwhile(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const during = this.#duringSync
+      this.#duringSync = undefined
+      return during ?? Effect.void
+    })
   }
 
   /** One process, from its start to its end, and the crash after it. */
@@ -132,17 +148,28 @@ class CrashWorld {
     })
   }
 
-  #step(topic: TopicFiles): Effect.Effect<void, unknown> {
+  /** Appends some batches, and has them written ahead of their commit now and then. */
+  #append(topic: TopicFiles): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       for (let count = 1 + this.#random(6); count > 0; count -= 1) {
         if (!topic.append(this.#log.at(topic.end().index))) break
         this.#told.appended = Math.max(this.#told.appended, topic.end().index)
+        if (this.#random(4) === 0 && (yield* topic.writeAhead) > 0) this.counts.ahead += 1
       }
+    })
+  }
+
+  #step(topic: TopicFiles): Effect.Effect<void, unknown> {
+    return Effect.gen({ self: this }, function*() {
+      yield* this.#append(topic)
+      // The next group is begun while this one is synced.
+      this.#duringSync = this.#random(2) === 0 ? Effect.suspend(() => this.#append(topic)) : undefined
       const committed = yield* Effect.exit(topic.commit)
       if (Exit.isSuccess(committed)) {
         this.#told.synced = committed.value.index
         this.counts.commits += 1
       } else if (Cause.hasDies(committed.cause)) yield* committed
+      this.#duringSync = undefined
       if (this.#random(8) === 0) yield* Effect.ignore(topic.retain(0))
       if (this.#random(20) === 0) yield* this.#lookFromOutside(topic)
     })
@@ -167,6 +194,15 @@ class CrashWorld {
     if (!(isDisk && failed)) throw error
   }
 }
+
+const operationsOf = ({ list, makeDirectory, open, remove, rename, syncDirectory }: Disk): Disk => ({
+  list,
+  makeDirectory,
+  open,
+  remove,
+  rename,
+  syncDirectory
+})
 
 const openFiles = (disk: () => Disk) =>
   Effect.suspend(() =>

@@ -8,6 +8,7 @@ import { join } from "node:path"
 import { nodeDisk } from "../../src/layers/node/NodeDisk.ts"
 import type { DiskBackend } from "../suites/files/disks.ts"
 import { writing } from "../suites/files/writing.ts"
+import { writingAhead } from "../suites/files/writingAhead.ts"
 
 const backend: DiskBackend = {
   name: "disk of this machine",
@@ -21,3 +22,4 @@ const backend: DiskBackend = {
 }
 
 writing(backend)
+writingAhead(backend)

@@ -61,9 +61,9 @@ export interface TopicFiles extends StoredTopic {
   readonly unwrittenBytes: () => number
   /**
    * Writes what waits to where the next commit will have it, also while a commit runs: so the commit itself has less to write.
-   * It makes nothing durable, and fails with the next commit. Does nothing where the next group may stand elsewhere.
+   * It makes nothing durable, and fails with the next commit. Returns the bytes: none where the next group may stand elsewhere.
    */
-  readonly writeAhead: Effect.Effect<void>
+  readonly writeAhead: Effect.Effect<number>
   /**
    * Makes all batches durable that were appended before this call, and returns `synced`. One runs at a time, and it is
    * not interrupted; batches may be appended meanwhile. After a failure it may be called again at any time: it keeps

@@ -30,7 +30,10 @@ export interface StoredIdentity {
   readonly incarnation: number
 }
 
-/** Reads one topic's batches in order. It has one buffer, of a few MiB, or one group of batches if that is larger. */
+/**
+ * Reads one topic's batches in order. Its buffers take 20 MiB where it reads files through, because it reads ahead; and one
+ * group of batches if that is larger.
+ */
 export interface StoredReader {
   /** Where the next batch begins. The first is the one that holds the position that was asked for. */
   readonly next: () => Place

@@ -47,6 +47,7 @@ constexpr Defect allDefects[] = {
     {"a dead replica's torn line hides the others", "replicas", "copies"},
     {"a cursor goes back", "cursors", "heir"},
     {"a former holder commits", "cursors", "usurped"},
+    {"a dead holder's write stays unfinished", "cursors", "half committed"},
 };
 
 // A fault at one site, named by what it means.

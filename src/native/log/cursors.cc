@@ -30,6 +30,19 @@ bool readCursor(const Region& region, uint32_t index, Cursor& cursor) {
   return false;
 }
 
+// Ahead of the first look under the slot's lock. A writer that was killed between the two leaves a spare that is newer than
+// the line, or a torn line: with that the next writer must not begin its spare, and some processes may have read the spare.
+// SYNC: pairs with publishTwice in writeCursor(), whose spare is whole before the line is begun.
+void finishWrite(const Region& region, const ClaimLock& lock, uint32_t index) {
+  const Publication& p = region.publication();
+  CursorSlot& slot = region.cursor(index);
+  Cursor line{}, spare{};
+  const bool whole = readSealed(p, slot.cursor, line);
+  if (!readSealed(p, slot.spare, spare) || planted("a dead holder's write stays unfinished")) return;
+  if (whole && static_cast<int32_t>(spare.changes - line.changes) <= 0) return;
+  publishSealed(p, lock.claimant(), slot.cursor, Sealed(spare));
+}
+
 // Under the slot's lock.
 // SYNC: pairs with readCursor, and by the lock with the next process that writes the slot.
 void writeCursor(const Region& region, const ClaimLock& lock, uint32_t index, Cursor& cursor) {
@@ -133,6 +146,7 @@ Taken takeExisting(Region& region, uint32_t index, TopicPlace topic, const Curso
     status = slotBusy(region, Table::cursors, index);
     return Taken::failed;
   }
+  finishWrite(region, lock, index);
   if (useOf(region, TopicLives(region), index, request.nowMillis, cursor) != Use::cursor) return Taken::retry;
   if (!isNamed(cursor, topic, request.name)) return Taken::retry;
   const CursorView view = viewOf(region, index, cursor);
@@ -153,6 +167,7 @@ Taken takeFree(Region& region, uint32_t index, TopicPlace topic, const CursorReq
     status = slotBusy(region, Table::cursors, index);
     return Taken::failed;
   }
+  finishWrite(region, lock, index);
   Cursor former{};
   if (useOf(region, TopicLives(region), index, request.nowMillis, former) != Use::none) return Taken::retry;
   cursor = named(former, topic, request);
@@ -179,6 +194,7 @@ Status changeHeld(Region& region, const CursorHold& hold, auto change) {
   if (hold.index >= region.layout().cursors()) return Status::failed("invalid", "there is no such cursor");
   const ClaimLock lock = ClaimLock::ofSlot(region, Table::cursors, hold.index);
   if (!lock.held()) return slotBusy(region, Table::cursors, hold.index);
+  finishWrite(region, lock, hold.index);
   Cursor cursor{};
   if (!readCursor(region, hold.index, cursor)) return damaged(hold.index);
   if (cursor.holding != hold.holding && !planted("a former holder commits")) return Status::failed("fenced", "another has taken the cursor");

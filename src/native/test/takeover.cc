@@ -229,6 +229,18 @@ TEST("while the server lives a candidate is refused, and a deposed server is tol
   CHECK_EQUAL(serverState(*region), serverServing);
 }
 
+TEST("a candidate that lost the election has failed, so that its process may try again") {
+  const auto region = anonymousRegion(tinyGeometry());
+  std::shared_ptr<Region> other;
+  CHECK_EQUAL(Region::reattach(*region, "other", other).fault, "none");
+  CHECK(other->tryLockElection());
+  Sequencer loser(region, TestLog::manual());
+  CHECK_EQUAL(loser.start().fault, "busy");
+  CHECK(loser.failed());
+  other->unlockElection();
+  CHECK_EQUAL(Sequencer(region, TestLog::manual()).start().fault, "none");
+}
+
 TEST("where no block is free a candidate is told who holds them") {
   Geometry geometry = tinyGeometry();
   geometry.epochBlocks = 2;

@@ -53,7 +53,8 @@ const timed = (file: DiskFile, note: (time: SyncTime) => void): DiskFile => ({
     const began = monotonicMillis()
     return Effect.map(file.sync, () => {
       const endedMillis = monotonicMillis()
-      note({ endedMillis, micros: (endedMillis - began) * 1000 })
+      const { system, user } = process.cpuUsage()
+      note({ endedMillis, micros: (endedMillis - began) * 1000, processorMicros: system + user })
     })
   })
 })

@@ -20,8 +20,15 @@ export const ReplicaJob = Schema.Struct({
 })
 export type ReplicaJob = typeof ReplicaJob.Type
 
-/** When the sync of a file ended, on the clock that all processes share, and how long it took. */
-export const SyncTime = Schema.Struct({ endedMillis: Schema.Finite, micros: Schema.Finite })
+/**
+ * When the sync of a file ended, on the clock that all processes share, how long it took, and the processor time that the
+ * process had used by then.
+ */
+export const SyncTime = Schema.Struct({
+  endedMillis: Schema.Finite,
+  micros: Schema.Finite,
+  processorMicros: Schema.Finite
+})
 export type SyncTime = typeof SyncTime.Type
 
 /** How often the process synced, and the bytes of records that it synced. */

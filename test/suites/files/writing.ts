@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
+import type { StoredBatch, StoredReader } from "../../../src/layers/files/StoredTopic.ts"
 import { damageOf, verify } from "../../../src/layers/files/verify.ts"
 import { declared, KnownLog, plain, readKnown } from "../../model/filesLog.ts"
 import { type DiskBackend, fill, openFiles, segmentsOf, withTopic } from "./disks.ts"
@@ -110,6 +111,59 @@ export const writing = (backend: DiskBackend): void => {
             assert.deepStrictEqual(plain((yield* reader.pull)[0]!), plain(empty))
           }))
       }))
+
+    it.live(
+      "files of many MiB are read ahead, over segments and groups of every size, also while they grow",
+      () =>
+        Effect.gen(function*() {
+          const disk = yield* backend.make
+          const log = new KnownLog()
+          const bytesOf = (index: number) => 8 * (1_000 + (index * 37_777) % 90_000)
+          const batchAt = (index: number): StoredBatch => ({
+            ...log.at(index),
+            position: index,
+            messageCount: 1,
+            uniformBytes: bytesOf(index),
+            lengths: undefined,
+            payload: new Uint8Array(bytesOf(index)).fill(index),
+            identity: undefined
+          })
+          const readUpTo = (reader: StoredReader, until: number) =>
+            Effect.gen(function*() {
+              for (let index = reader.next().index; index < until;) {
+                const batches = yield* reader.pull
+                assert.isAbove(batches.length, 0)
+                for (const batch of batches) {
+                  assert.strictEqual(batch.index, index)
+                  assert.strictEqual(Buffer.compare(batch.payload, batchAt(index).payload), 0)
+                  index += 1
+                }
+              }
+            })
+          yield* withTopic(disk, (topic) =>
+            Effect.gen(function*() {
+              const writeUpTo = (until: number) =>
+                Effect.gen(function*() {
+                  while (topic.end().index < until) {
+                    const { index } = topic.end()
+                    const isLast = !topic.append(batchAt(index)) || index % (1 + index % 23) === 0
+                    if (isLast) yield* topic.commit
+                  }
+                  yield* topic.commit
+                })
+              yield* writeUpTo(80)
+              const outside = (yield* readReplicaFiles(disk.disk, `${disk.dir}/replica`)).topics.get("orders")!
+              const readers = [yield* topic.read(0), yield* outside.read(0), yield* outside.read(33)]
+              yield* Effect.forEach(readers, (reader) => readUpTo(reader, 80), { concurrency: "unbounded" })
+              // What was read ahead of the end is no longer right.
+              for (let until = 83; until < 110; until += 3) {
+                yield* writeUpTo(until)
+                yield* Effect.forEach(readers, (reader) => readUpTo(reader, until), { concurrency: "unbounded" })
+              }
+            }), { segmentBytes: 20_000_000, stagingBytes: 9_000_000 })
+        }),
+      30_000
+    )
 
     it.live("append takes no more than the staging buffer holds, and the rest after a commit", () =>
       Effect.gen(function*() {

@@ -71,6 +71,19 @@ const damage = ({ disk }: ReplicaDisk["Service"], dir: string) =>
 const sendAll = (publisher: PublisherHandle<Uint8Array>, records: ReadonlyArray<string>) =>
   Effect.andThen(publisher.sendAll(records.map(bytesOf)), publisher.flush)
 
+/** Of two records the first is durable, and the sync of the second stands still. */
+const holdSecond = (
+  publisher: PublisherHandle<Uint8Array>,
+  dir: string,
+  { hold, isHeld }: Pick<FaultyDisk, "hold" | "isHeld">
+) =>
+  Effect.gen(function*() {
+    yield* sendAll(publisher, ["first"])
+    hold(dir)
+    yield* publisher.send(bytesOf("second"))
+    while (!isHeld(dir)) yield* Effect.sleep(2)
+  })
+
 export const replicasSuite = (backend: Backend): void => {
   interface Disks extends FaultyDisk {
     readonly dirs: ReadonlyArray<string>
@@ -85,18 +98,20 @@ export const replicasSuite = (backend: Backend): void => {
   const served = (
     { dirs, disk }: Disks,
     serve: BackendOptions["serve"] = {},
-    used = dirs
+    used = dirs,
+    each: { readonly syncBytes?: number } = {}
   ): BackendOptions => ({
     geometry: smallGeometry,
     disk,
-    serve: { topics: [Orders], replicas: used.map((dir) => ({ dir })), ...serve }
+    serve: { topics: [Orders], replicas: used.map((dir) => ({ dir, ...each })), ...serve }
   })
 
   /** Runs over a log with replicas; what stands still goes on before the log ends. */
   const onDisks = <A, E, R>(
     count: number,
     run: (disks: Disks) => Effect.Effect<A, E, R>,
-    serve: BackendOptions["serve"] = {}
+    serve: BackendOptions["serve"] = {},
+    each: { readonly syncBytes?: number } = {}
   ) =>
     Effect.scoped(Effect.gen(function*() {
       const found = yield* disks(count)
@@ -104,7 +119,7 @@ export const replicasSuite = (backend: Backend): void => {
       return yield* run(found).pipe(
         Effect.ensuring(healAll),
         Effect.scoped,
-        Effect.provide(backend.embedded(served(found, serve)))
+        Effect.provide(backend.embedded(served(found, serve, found.dirs, each)))
       )
     }))
 
@@ -152,14 +167,11 @@ export const replicasSuite = (backend: Backend): void => {
         Effect.gen(function*() {
           const [dir = ""] = dirs
           const publisher = yield* Publisher.open(Orders)
-          yield* sendAll(publisher, ["first"])
-          hold(dir)
-          yield* publisher.send(bytesOf("second"))
+          yield* holdSecond(publisher, dir, { hold, isHeld })
           const flushing = yield* Effect.forkChild(publisher.flush, { startImmediately: true })
           const subscriber = yield* Subscriber.open(Orders)
           const ordered: Array<number> = []
           while (ordered.length < 2) ordered.push(...(yield* subscriber.pull).map(({ position }) => position))
-          while (!isHeld(dir)) yield* Effect.sleep(2)
           const { durable } = yield* Subscriber.bounds(Orders)
           const synced = (yield* stateOf(dir)).topics[0]?.syncedRecords
           assert.deepStrictEqual([publisher.acknowledged(), durable, synced], [1, 1, 1])
@@ -168,6 +180,30 @@ export const replicasSuite = (backend: Backend): void => {
           yield* Fiber.join(flushing)
           assert.deepStrictEqual([publisher.acknowledged(), (yield* Subscriber.bounds(Orders)).durable], [2, 2])
         })))
+
+    it.live("while a group is synced the next one is copied and written, and none of it is durable", () =>
+      onDisks(
+        1,
+        ({ dirs, disk, heal, hold, isHeld, writes }) =>
+          Effect.gen(function*() {
+            const [dir = ""] = dirs
+            const publisher = yield* Publisher.open(Orders)
+            yield* sendAll(publisher, ["first"])
+            hold(dir)
+            yield* publisher.send(bytesOf("second"))
+            while (!isHeld(dir)) yield* Effect.sleep(2)
+            const before = writes(dir)
+            yield* publisher.sendAll(numbered(0, 40).map(bytesOf))
+            while (writes(dir) === before) yield* Effect.sleep(2)
+            const { durable } = yield* Subscriber.bounds(Orders)
+            assert.deepStrictEqual([publisher.acknowledged(), durable], [1, 1])
+            heal(dir)
+            yield* publisher.flush
+            assert.strictEqual((yield* storedRecords(disk, dir)).length, 42)
+          }),
+        {},
+        { syncBytes: 128 }
+      ))
 
     it.live("a server that is started again goes on where the files end", () =>
       Effect.scoped(Effect.gen(function*() {

@@ -127,7 +127,8 @@ class TopicReader {
         return yield* this.#openInstead(entry, opened.failure)
       }
       const segment = opened.success
-      return this.#current = { segment, scope, walker: walk(segment) }
+      // The segment's own: what was forked in it later ends earlier.
+      return this.#current = { segment, scope, walker: walk(segment, scope) }
     })
   }
 

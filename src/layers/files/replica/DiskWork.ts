@@ -77,8 +77,8 @@ export class DiskWork {
   /** Begins to write what waits for the next commit, beside the work that goes on. */
   get writeAhead(): Effect.Effect<void> {
     return Effect.forEach(this.#followers, (follower) =>
-      follower.hasUnwritten()
-        ? Effect.forkIn(follower.writeAhead, this.#scope, { startImmediately: true })
+      follower.hasUnwritten(this.#member.options.syncBytes)
+        ? Effect.forkIn(follower.writeAhead(this.#member.options.syncBytes), this.#scope, { startImmediately: true })
         : Effect.void, { discard: true })
   }
 

@@ -137,21 +137,25 @@ export class TopicFollower {
     return this.#append() ? "more" : "full"
   })
 
-  /** Whether enough waits to be written ahead of its commit. */
-  hasUnwritten(): boolean {
-    return !this.#isAhead && this.files.unwrittenBytes() >= aheadBytes
+  /** Whether enough waits to be written ahead of its commit; all that waits when no more is appended before that. */
+  hasUnwritten(mostBytes: number): boolean {
+    const unwritten = this.files.unwrittenBytes()
+    return unwritten >= aheadBytes
+      || (unwritten > 0 && this.files.waitingBytes() >= mostBytes)
   }
 
-  /** Writes it. */
-  readonly writeAhead: Effect.Effect<void> = Effect.suspend(() => {
-    this.#isAhead = true
-    return Effect.ensuring(
-      this.files.writeAhead,
-      Effect.sync(() => {
-        this.#isAhead = false
+  /** Writes it, and what has come meanwhile, unless a fiber is at it. */
+  readonly writeAhead = (mostBytes: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      if (this.#isAhead || !this.hasUnwritten(mostBytes)) return Effect.void
+      this.#isAhead = true
+      const writing = Effect.gen({ self: this }, function*() {
+        while (this.hasUnwritten(mostBytes) && (yield* this.files.writeAhead) > 0) {
+          // goes on as long as there is more
+        }
       })
-    )
-  })
+      return Effect.ensuring(writing, Effect.sync(() => this.#isAhead = false))
+    })
 
   /** Makes what was appended durable, and tells the log. Returns the bytes. */
   readonly commit: Effect.Effect<number, DiskError> = Effect.suspend(() => {

@@ -116,6 +116,8 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
   Effect.gen(function*() {
     const { disk, member } = drive
     yield* followTopics(drive)
+    // Ahead of the copying: the disk is not to wait for that.
+    let begun = yield* disk.begin(false)
     let [isFull, moved] = [false, false]
     for (const follower of member.followers.values()) {
       const found = follower.isLive
@@ -124,7 +126,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
       isFull = isFull || found === "full"
       moved = moved || found === "more"
     }
-    const begun = yield* disk.begin(isFull)
+    if (yield* disk.begin(isFull)) begun = true
     yield* disk.writeAhead
     if (disk.hasFailed) return "full"
     if (disk.isTold) tellCondition(member)

@@ -1,7 +1,14 @@
 /**
  * A part of a file in memory, which moves forward through it and grows to what is needed at once.
+ *
+ *     present  [ kept │ read ........ ]             in use: batches of it are lent
+ *     spare               [ room for what is kept │ read ahead ........ ]
+ *
+ * Where a file is read through, what follows is read meanwhile, behind as much room as what is kept may need.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 import type { DiskError, DiskFile } from "../../ports/Disk.ts"
 import { type Bytes, makeBytes } from "../format/bytes.ts"
 
@@ -14,16 +21,34 @@ const chunkBytes = 1024 * 1024
 /** Kept from one use to the next: a larger buffer was for one group and goes with it. */
 const keptBytes = 16 * chunkBytes
 
+/** What is read ahead at once, and the most that may be kept before it. */
+const aheadBytes = 4 * chunkBytes
+const roomBytes = 6 * chunkBytes
+
+interface Ahead {
+  /** Place in the file. */
+  readonly at: number
+  readonly buffer: Bytes
+  readonly reading: Fiber.Fiber<number, DiskError>
+}
+
 export class FileWindow {
   readonly #file: DiskFile
+  /** Of what is read ahead; without it nothing is. */
+  readonly #scope: Scope.Scope | undefined
   #from: number
   #filled = 0
   #held = makeBytes(firstBytes)
+  #ahead: Ahead | undefined
+  /** The buffer of the present window, if it was read ahead, and one that is in no use. */
+  #present: Bytes | undefined
+  #spare: Bytes | undefined
 
   /** A window that begins at a multiple of 8 in the file. */
-  constructor(file: DiskFile, from: number) {
+  constructor(file: DiskFile, from: number, scope?: Scope.Scope) {
     this.#file = file
     this.#from = from
+    this.#scope = scope
   }
 
   get bytes(): Bytes {
@@ -44,7 +69,10 @@ export class FileWindow {
   reset(from: number): void {
     this.#from = from
     this.#filled = 0
-    if (this.#held.bytes.length > keptBytes) this.#held = makeBytes(chunkBytes)
+    // Its buffer is in use until it has been read.
+    this.#ahead = undefined
+    this.#present = undefined
+    if (this.#held.bytes.length > keptBytes || this.#held.bytes.byteOffset > 0) this.#held = makeBytes(chunkBytes)
   }
 
   /**
@@ -53,11 +81,58 @@ export class FileWindow {
    */
   advance(from: number, wanted: number): Effect.Effect<boolean, DiskError> {
     return Effect.suspend(() => {
+      const ahead = this.#takeAhead()
+      const read = ahead === undefined || !fits(this.#from + this.#filled - from, wanted)
+        ? this.#read(from, wanted)
+        : Effect.flatMap(Fiber.join(ahead.reading), (count) => {
+          this.#switch(from, ahead, count)
+          return this.#filled < wanted ? this.#read(from, wanted) : Effect.void
+        })
+      return Effect.map(Effect.andThen(read, this.#readAhead), () => this.#filled >= wanted)
+    })
+  }
+
+  #read(from: number, wanted: number): Effect.Effect<void, DiskError> {
+    return Effect.suspend(() => {
       this.#move(from, wanted)
       const { bytes } = this.#held
       return Effect.map(this.#file.read(this.#from + this.#filled, bytes.subarray(this.#filled)), (count) => {
         this.#filled += count
-        return this.#filled >= wanted
+      })
+    })
+  }
+
+  /** What was read ahead, if the window ends where it begins. */
+  #takeAhead(): Ahead | undefined {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    return ahead?.at === this.#from + this.#filled ? ahead : undefined
+  }
+
+  /** Goes on with what was read ahead: what is kept goes in front of it. */
+  #switch(from: number, { buffer }: Ahead, count: number): void {
+    const kept = this.#held.bytes.subarray(from - this.#from, this.#filled)
+    const start = roomBytes - kept.length
+    buffer.bytes.set(kept, start)
+    this.#held = viewFrom(buffer, start)
+    this.#spare = this.#present
+    this.#present = buffer
+    this.#filled = kept.length + count
+    this.#from = from
+  }
+
+  /** Reads what follows a window that is full: it is one of a file that is being read through. */
+  get #readAhead(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { bytes } = this.#held
+      const scope = this.#scope
+      if (scope === undefined || this.#filled < bytes.length || bytes.length < chunkBytes) return Effect.void
+      const at = this.#from + this.#filled
+      const buffer = this.#spare ?? makeBytes(roomBytes + aheadBytes)
+      this.#spare = undefined
+      const reading = this.#file.read(at, buffer.bytes.subarray(roomBytes))
+      return Effect.map(Effect.forkIn(reading, scope, { startImmediately: true }), (reading) => {
+        this.#ahead = { at, buffer, reading }
       })
     })
   }
@@ -78,3 +153,14 @@ export class FileWindow {
     this.#from = from
   }
 }
+
+// --- internal ---
+
+/** Blocks stand at multiples of 8, also in memory. */
+const fits = (kept: number, wanted: number): boolean =>
+  kept <= roomBytes && kept % 8 === 0 && wanted <= kept + aheadBytes
+
+const viewFrom = ({ bytes: { buffer } }: Bytes, start: number): Bytes => ({
+  bytes: new Uint8Array(buffer, start),
+  view: new DataView(buffer, start)
+})

@@ -3,6 +3,7 @@
  * verification are all loops over it.
  */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { DiskError, DiskFile } from "../../ports/Disk.ts"
 import { readBatch } from "../format/batch.ts"
 import { crcOf } from "../format/bytes.ts"
@@ -38,11 +39,14 @@ export class SegmentWalker {
   #bytes = 0
   #groupCrc = 0
 
-  /** Begins at a group: place `offset` of the file, where the batch at `place` begins. */
-  constructor(file: DiskFile, salt: number, offset: number, place: Place) {
+  /**
+   * Begins at a group: place `offset` of the file, where the batch at `place` begins. Reads ahead in a scope that ends before
+   * the file is closed.
+   */
+  constructor(file: DiskFile, salt: number, offset: number, place: Place, scope?: Scope.Scope) {
     this.#file = file
     this.#salt = salt
-    this.#window = new FileWindow(file, offset)
+    this.#window = new FileWindow(file, offset, scope)
     this.#offset = offset
     this.#place = place
   }

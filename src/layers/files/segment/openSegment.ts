@@ -46,9 +46,9 @@ export const openSegment = (
     return { ...opened, path, file, first: { index: firstIndex, position: header.firstPosition } }
   })
 
-/** Walks a segment from its first group on. */
-export const walk = ({ end, file, first, salt }: OpenedSegment): SegmentWalker =>
-  new SegmentWalker(file, salt, end, first)
+/** Walks a segment from its first group on. Given a scope, which ends before the segment's, it reads ahead. */
+export const walk = ({ end, file, first, salt }: OpenedSegment, scope?: Scope.Scope): SegmentWalker =>
+  new SegmentWalker(file, salt, end, first, scope)
 
 /** The error of a file that contradicts what was written, with what can be done. */
 export const damaged = (file: string, offset: number, detail: string): ReplicaDamaged =>

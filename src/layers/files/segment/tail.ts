@@ -1,7 +1,7 @@
 /**
  * Tells the torn end that a crash leaves from damage.
  *
- * A writer begins a group only after the sync of the group before has returned, and a commit block says where its group
+ * A writer writes a commit block only after the sync of the group before has returned, and a commit block says where its group
  * begins. So a commit block whose group begins behind the last valid group proves that the bytes between were synced once:
  * if they are invalid now, they were damaged. Without such a block they are a group that was never reported as durable.
  */

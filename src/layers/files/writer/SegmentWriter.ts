@@ -109,20 +109,22 @@ export class SegmentWriter {
   /**
    * Writes the blocks of the group that {@link append} is given next, as far as it has come. That may be while the group before
    * is being synced: without a commit block they are nothing yet. `group` is asked when no other write goes on. A failure is
-   * told by `append`.
+   * told by `append`. Returns the bytes.
    */
-  readonly writeAhead = (group: () => StagingBuffer | undefined): Effect.Effect<void> =>
+  readonly writeAhead = (group: () => StagingBuffer | undefined): Effect.Effect<number> =>
     this.#alone(Effect.suspend(() => {
       const next = group()
-      if (next === undefined || this.#failure !== undefined) return Effect.void
+      if (next === undefined || this.#failure !== undefined) return Effect.succeed(0)
       this.#next = next
       const bytes = next.bytesFrom(this.#ahead)
       return Effect.match(this.#file.write(this.#end + this.#ahead, [bytes]), {
         onSuccess: () => {
           this.#ahead += bytes.length
+          return bytes.length
         },
         onFailure: (failure) => {
           this.#failure = failure
+          return 0
         }
       })
     }))

@@ -107,9 +107,9 @@ export class TopicWriter {
     return staged === undefined ? 0 : staged.used - (this.#active?.aheadOf(staged) ?? 0)
   }
 
-  readonly writeAhead: Effect.Effect<void> = Effect.suspend(() => {
+  readonly writeAhead: Effect.Effect<number> = Effect.suspend(() => {
     const active = this.#active
-    return active === undefined ? Effect.void : active.writeAhead(() => this.#aheadIn(active))
+    return active === undefined ? Effect.succeed(0) : active.writeAhead(() => this.#aheadIn(active))
   })
 
   readonly commit: Effect.Effect<Place, DiskError> = Effect.suspend(() => {

@@ -25,6 +25,7 @@ class Recovery {
   Recovery(SequencerState& order, const Former& former) : order_(order), former_(former), g_(order.geometry) {}
 
   void run() {
+    entries_.resize(uint64_t{g_.topics} * g_.clients);
     for (uint32_t at = 0; at < order_.lanes.size(); at += 1) beginLane(at);
     for (uint32_t t = 0; t < topicsKnown(); t += 1) topic(t);
     for (uint32_t i = 0; i < g_.clients; i += 1) session(i);
@@ -106,6 +107,7 @@ class Recovery {
     kept.lane = noLane;
     if (!found.payload) return;
     const IndexEntry& e = found.entry;
+    entriesOf(t, e.sessionKey >> 16).push_back(&e);
     kept = {e.lane, e.messageCount, e.laneIndex, generationOf(g_, e.sessionKey >> 16)};
     Lane& lane = order_.lanes[e.lane];
     if (e.laneIndex - lane.released >= g_.laneSlots || lane.broken) {
@@ -194,10 +196,9 @@ class Recovery {
     if (session.order == orderTotal) {
       for (const uint64_t fact : f.facts) commitAhead(session, fact);
     }
-    const FormerTopic& topic = former_.topics[session.topic];
     do {
-      for (const FormerEntry& each : topic.entries) {
-        if (each.payload && each.entry.sessionKey >> 16 == session.id) commitAhead(session, each.entry);
+      for (const IndexEntry* each : entriesOf(session.topic, session.id)) {
+        if (each->sessionKey >> 16 == session.id) commitAhead(session, *each);
       }
     } while (moveOn(session) && !planted("entries behind the window"));
   }
@@ -260,6 +261,11 @@ class Recovery {
     lane.duplicates = f.counts.duplicates;
     lane.purged = f.counts.purged;
     ends_.emplace_back(g_.laneSlots, 0);
+  }
+
+  // Those of the topic that name the session, or another of its slot.
+  std::vector<const IndexEntry*>& entriesOf(uint32_t t, uint64_t sessionId) {
+    return entries_[uint64_t{t} * g_.clients + (sessionId - 1) % g_.clients];
   }
 
   // Where the batch in that slot ends, 0 where it is unknown.
@@ -369,7 +375,8 @@ class Recovery {
   SequencerState& order_;
   const Former& former_;
   const Geometry& g_;
-  std::vector<std::vector<uint64_t>> ends_{};  // by lane and slot
+  std::vector<std::vector<uint64_t>> ends_{};              // by lane and slot
+  std::vector<std::vector<const IndexEntry*>> entries_{};  // by topic and client
 };
 
 }  // namespace

@@ -50,6 +50,7 @@ class Sequencer {
   std::vector<GateReport> gates();
 
  private:
+  Status elected(uint64_t suspected);
   Status takeOver(uint64_t suspected);
   Status lockBlock(const Heads& heads);
   Status blocked() const;

@@ -13,10 +13,19 @@
 
 namespace ringfence {
 
-// The election lock keeps standbys from deposing each other's recoveries in turn. It is no condition of safety: a suspicious
-// candidate passes by its holder.
+// A candidate that was refused has failed in each case, so that its process may try again: another one that was faster may die.
 Status Sequencer::start(uint64_t suspected) {
   const std::lock_guard<std::mutex> starting(starting_);
+  const Status status = elected(suspected);
+  if (status.ok()) return status;
+  thread_.join();
+  failed_.store(true, std::memory_order_seq_cst);
+  return status;
+}
+
+// The election lock keeps standbys from deposing each other's recoveries in turn. It is no condition of safety: a suspicious
+// candidate passes by its holder.
+Status Sequencer::elected(uint64_t suspected) {
   if (stopping_.load(std::memory_order_seq_cst)) return Status::failed("closed", "it was stopped");
   const bool suspicious = suspected != 0 && headsOf(*region_).newest.number == suspected;
   if (region_->servedEpoch() != 0 || (!region_->tryLockElection() && !suspicious)) {
@@ -24,9 +33,6 @@ Status Sequencer::start(uint64_t suspected) {
   }
   const Status status = takeOver(suspected);
   region_->unlockElection();
-  if (status.ok()) return status;
-  thread_.join();
-  failed_.store(true, std::memory_order_seq_cst);
   return status;
 }
 

@@ -42,7 +42,8 @@ export const makeRoom = ({ heap }: SequencerState): boolean => {
     topic.gatingSlot = undefined
     topic.gatesUnreplicated = false
     const kept = topic.entries.length - Math.floor(topic.entries.length / 4)
-    if (topic.committedBatches - topic.trimmed > kept) moved = trimTo(topic, topic.committedBatches - kept) || moved
+    const target = topic.committedBatches - kept
+    if (target > topic.trimmed) moved = trimTo(topic, { needed: target, wanted: target }) || moved
   }
   for (let broker = 0; broker < heap.geometry.brokers; broker += 1) {
     for (const [client, lanes] of heap.lanes.entries()) {
@@ -59,7 +60,7 @@ export const makeRoom = ({ heap }: SequencerState): boolean => {
 
 /** Trims all batches of a topic that has no reader. */
 export const discard = (topic: HeapTopic): void => {
-  trimTo(topic, topic.committedBatches)
+  trimTo(topic, { needed: topic.committedBatches, wanted: topic.committedBatches })
 }
 
 // --- internal ---
@@ -80,15 +81,37 @@ const slowest = (topic: HeapTopic): { readonly cursor: number; readonly slot: nu
 const relieve = (geometry: Geometry, lane: Lane, owner: SessionLane | undefined): boolean => {
   let moved = false
   while (isShort(geometry, lane, lane.released, 0)) {
-    const { entry, state, topic } = lane.slot(lane.released)
+    const { state, topic } = lane.slot(lane.released)
     // A held batch waits for a missing batch: trimming cannot free its room.
     const freed = state === "ordered"
-      ? trimTo(topic, entry + 1)
+      ? trimTo(topic, targetOf(geometry, lane))
       : state === "unordered" && owner !== undefined && releaseTaken(geometry, topic, owner)
     if (!freed) break
     moved = true
   }
   return moved
+}
+
+/** Up to which entry a topic is to be trimmed: what lacks room needs the one, and takes up to the other where it may. */
+interface TrimTarget {
+  readonly needed: number
+  readonly wanted: number
+}
+
+// Of a lane that is short, and whose first batch is committed: a stride more than is needed, as over shared memory, where a
+// trim costs as much for one batch as for many. What is not committed, or belongs to another topic, ends the look.
+const targetOf = (geometry: Geometry, lane: Lane): TrimTarget => {
+  const { topic } = lane.slot(lane.released)
+  let needed = 0
+  let wanted = 0
+  for (let i = lane.released; isShort(geometry, lane, i, stride); i += 1) {
+    const slot = lane.slot(i)
+    if (slot.state === "done") continue
+    if (slot.state !== "ordered" || slot.topic !== topic) break
+    wanted = Math.max(wanted, slot.entry + 1)
+    if (isShort(geometry, lane, i, 0)) needed = wanted
+  }
+  return { needed, wanted }
 }
 
 // Releases a quarter of the lane at once, as far as all attached readers have come: over shared memory each release
@@ -107,6 +130,8 @@ const releaseTaken = (geometry: Geometry, topic: HeapTopic, at: SessionLane): bo
 
 const quarter = 1 / 4
 
+const stride = 1 / 32
+
 /** Whether the batches from `first` on leave less room in the lane than is kept free, and `spare` of the lane more. */
 const isShort = ({ batchBytes, laneBytes }: Geometry, lane: Lane, first: number, spare: number): boolean => {
   if (first === lane.scanned) return false
@@ -117,17 +142,18 @@ const isShort = ({ batchBytes, laneBytes }: Geometry, lane: Lane, first: number,
 }
 
 // No reader can attach while a pass runs, so there is no need to check the cursors again after trimming.
-const trimTo = (topic: HeapTopic, wanted: number): boolean => {
+const trimTo = (topic: HeapTopic, { needed, wanted }: TrimTarget): boolean => {
   const { cursor, slot } = slowest(topic)
+  if (needed > cursor) topic.gatingSlot = slot
+  let target = Math.min(wanted, cursor)
   // A replica may have the only copy on a disk, and be gone: what none ever had is kept for the next one.
-  const released = topic.isDurable ? Math.min(cursor, topic.synced) : cursor
-  if (released < Math.min(wanted, cursor)) {
-    topic.gatingSlot = undefined
-    topic.gatesUnreplicated = true
-  } else if (wanted > cursor) {
-    topic.gatingSlot = slot
+  if (topic.isDurable && target > topic.synced) {
+    target = topic.synced
+    if (needed > topic.synced) {
+      topic.gatingSlot = undefined
+      topic.gatesUnreplicated = true
+    }
   }
-  const target = Math.min(wanted, released)
   if (target <= topic.trimmed) return false
   for (; topic.trimmed < target; topic.trimmed += 1) {
     const { descriptor, lane } = topic.entry(topic.trimmed)!

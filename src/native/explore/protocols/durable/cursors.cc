@@ -81,6 +81,36 @@ void heir() {
   watches(log, watcher, 6);
 }
 
+// A holder died in the midst of the line, with its commit of 7 in the spare. The next one may die at any moment, too: the one
+// after it still finds the cursor there.
+void halfCommitted() {
+  Unserved log;
+  Attached first(*log.region, "first", false);
+  Attached next(*log.region, "next", false);
+  Attached last(*log.region, "last", false, false);
+  Attached watcher(*log.region, "watcher", false, false);
+  first.program.ahead([&] {
+    const auto holder = holderOf(log, first);
+    expectOk(holder->hold(request()), "taking a new cursor");
+    expectOk(holder->commit(7), "the holder's commit");
+    const uint64_t torn = 4;
+    memory::copyIn(&RawLine::of(first.region->cursor(0).cursor).committed, &torn, sizeof(torn), {});
+  });
+  const auto done = make_shared<bool>(false);
+  next.program.runs([=, holder = holderOf(log, next)] {
+    expectOk(holder->hold(request(theName, true)), "a cursor whose holder is gone");
+    expectOk(holder->commit(9), "the holder's commit");
+    *done = true;
+  });
+  last.program.runs([=, at = last.region, holder = holderOf(log, last), process = &next.program.process()] {
+    while (!*done && process->alive) pauses();
+    expectOk(holder->hold(request(theName, true)), "a cursor whose holder is gone");
+    expectOk(holder->commit(5), "the holder's commit");
+    expect(positionIn(named(*at).at(0)) >= 7, "a cursor is not where it was committed");
+  });
+  watches(log, watcher, 6);
+}
+
 // Another takes the cursor from a holder that lives, or is stopped: from then on the former commits nothing.
 void usurped() {
   Unserved log;
@@ -249,6 +279,7 @@ void freed() {
 Protocol cursorsProtocol() {
   Protocol protocol{"cursors", "named cursors: one holder at a time, and what it commits", {
     {"heir", "the holder leaves or dies at any moment, and the next one goes on where it was", &heir},
+    {"half committed", "a holder has died in the midst of a commit, and the next one may die at any moment, too", &halfCommitted},
     {"usurped", "another takes the cursor from a holder that lives or is stopped", &usurped},
     {"namesakes", "two processes ask for one new name", &namesakes},
     {"expired", "all cursors are in use but an expired one, whose name and another one are asked for", &expired},

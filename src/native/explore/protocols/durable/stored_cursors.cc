@@ -77,6 +77,7 @@ struct StoredLog {
         expect(onDisks() >= position, "a commit is said to be stored that is not");
       }
       *done = true;
+      at->wakeProcesses(sleepsForData);
     });
   }
 
@@ -89,17 +90,14 @@ struct StoredLog {
     return told >= copies;
   }
 
-  // From when on a holder waits, by the newest stores: the spare, which is written first, tells of it ahead of the line.
-  static uint64_t wantedMicros(const Region& at) {
-    const CursorSlot& slot = at.cursor(0);
-    return std::max(peek<&CursorSlot::Cursor::wantedMicros>(slot.cursor), peek<&CursorSlot::Cursor::wantedMicros>(slot.spare));
-  }
-
-  // Stores until the disk has that position, and no holder waits; sleeps until one does.
-  static void storesUntil(uint64_t position, const shared_ptr<Region>& at, Replicating& replica, Disk& disk, Sleeper& sleeper) {
-    for (uint64_t told = 0; disk.cursor < position || wantedMicros(*at) >= told;) {
-      const auto look = [&] { return stores(*at, replica, disk, told); };
-      const auto there = [&] { return wantedMicros(*at) != 0 && wantedMicros(*at) >= told; };
+  // Stores what is waited for, and sleeps until a holder waits or all is done.
+  static void storesUntil(const bool& done, const shared_ptr<Region>& at, Replicating& replica, Disk& disk, Sleeper& sleeper) {
+    for (uint64_t told = 0; !done;) {
+      const auto look = [&] { return stores(*at, replica, disk, told) || done; };
+      const auto there = [&] {
+        const uint64_t micros = peek<&CursorSlot::Cursor::wantedMicros>(at->cursor(0).cursor);
+        return micros != 0 && micros >= told;
+      };
       sleeper.until(sleepsForData, "a commit", look, there);
     }
   }
@@ -113,8 +111,8 @@ void stored() {
   replica.program.ahead([&] { replicating = at.replicating(replica.region, 0)(); });
   at.commits({3, 7});
   at.log.runs();
-  replica.program.runs([=, region = replica.region, disk = at.disks[0], sleeper = replica.sleeper] {
-    StoredLog::storesUntil(7, region, *replicating, *disk, *sleeper);
+  replica.program.runs([=, done = at.done, region = replica.region, disk = at.disks[0], sleeper = replica.sleeper] {
+    StoredLog::storesUntil(*done, region, *replicating, *disk, *sleeper);
   });
 }
 
@@ -127,8 +125,8 @@ void storedByHeir(size_t copies) {
   first.program.ahead([&] { replicating = at.replicating(first.region, 0)(); });
   at.commits({3});
   at.log.runs();
-  first.program.runs([=, region = first.region, disk = at.disks[0], sleeper = first.sleeper] {
-    StoredLog::storesUntil(3, region, *replicating, *disk, *sleeper);
+  first.program.runs([=, done = at.done, region = first.region, disk = at.disks[0], sleeper = first.sleeper] {
+    StoredLog::storesUntil(*done, region, *replicating, *disk, *sleeper);
   });
   next.program.runs([=, done = at.done, region = next.region, attach = at.replicating(next.region, 0), disk = at.disks[0], process = &first.program.process()] {
     while (process->alive && !*done) pauses();
