@@ -2,6 +2,7 @@
 
 #include "cursor_ends.h"
 #include "explore/protocols/served.h"
+#include "region/sealed_line.h"
 #include "stored_cursors.h"
 
 namespace ringfence::explore {
@@ -274,6 +275,24 @@ void freed() {
   });
 }
 
+// The holder commits again and again while another process looks once at the line and its spare: the commits overtake the
+// look, which finds both torn, and then looks again. Neither is damaged.
+void overtaken() {
+  Unserved log;
+  Attached first(*log.region, "first", false, false);
+  Attached watcher(*log.region, "watcher", false, false);
+  const auto holder = holderOf(log, first);
+  first.program.ahead([&] { expectOk(holder->hold(request()), "taking a new cursor"); });
+  first.program.runs([=] {
+    for (const uint64_t position : {3U, 5U, 7U}) expectOk(holder->commit(position), "the holder's commit");
+  });
+  watcher.program.runs([at = watcher.region] {
+    const CursorSlot& slot = at->cursor(0);
+    CursorSlot::Cursor seen{};
+    expect(readEither(at->publication(), slot.cursor, slot.spare, seen), "a line and its spare that are written count as damaged");
+  });
+}
+
 }  // namespace
 
 Protocol cursorsProtocol() {
@@ -285,6 +304,7 @@ Protocol cursorsProtocol() {
     {"expired", "all cursors are in use but an expired one, whose name and another one are asked for", &expired},
     {"restored", "a cursor is restored while another process asks for it", &restored},
     {"freed", "the cursor's topic is freed for another, which has a cursor of that name", &freed},
+    {"overtaken", "a holder commits while another process looks at the line and its spare", &overtaken},
   }};
   for (const Configuration& one : storedCursors()) protocol.configurations.push_back(one);
   return protocol;
