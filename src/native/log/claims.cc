@@ -153,13 +153,17 @@ Status claimReader(Region& region, TopicPlace topic, const std::string& name, Cl
     taken.processGeneration = region.generation();
     std::memcpy(taken.name, name.data(), name.size() < nameBytes ? name.size() : nameBytes - 1);
     p.on(claimant, shared).allBut<&ReaderClaim::generation>(taken).publish<&ReaderClaim::generation>(taken.generation);
-    claim = claimOf(region, topic, i, taken.generation, 0);
+    claim = {i, taken.generation, 0, false, false, topic.index};
   };
   uint64_t busy = 0;
   const uint64_t first = uint64_t{topic.index} * readers;
   if (claimSlot(region, Table::readers, first, readers, busy, free, take)) {
     const TopicStay stay = topicStays(region, p.fullFence(), topic);
-    if (stay == TopicStay::stays) return Status::fine();
+    // Asked behind the mark: ahead of it a deposed sequencer may have freed the topic, which its successor has kept.
+    if (stay == TopicStay::stays) {
+      claim = claimOf(region, topic, claim.slot, claim.generation, 0);
+      return Status::fine();
+    }
     leavePlace(region, topic.index, claim.slot, claim.generation);
     if (stay == TopicStay::undecided) return recovering();
     return Status::failed("gone", "the topic was freed, because no session and no reader used it");
