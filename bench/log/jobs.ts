@@ -3,6 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { PublishedCounts } from "../../src/programs/log-trial/counts.ts"
+import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { clientFields } from "../../src/programs/processes/log-client.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import type * as Topic from "../../src/services/schema/Topic.ts"
@@ -40,6 +41,8 @@ export type PublisherJob = typeof PublisherJob.Type
 
 export const Published = Schema.Struct({
   ...PublishedCounts.fields,
+  /** In the open loop: how late the publisher offered what was due. */
+  lateness: Schema.optionalKey(LatencyHistogram),
   /** Cores used from the first offer to the last acknowledgement. */
   cores: Schema.Finite,
   /** Sum of all published bytes, warm-up included, as 64-bit words; hexadecimal. */

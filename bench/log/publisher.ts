@@ -95,9 +95,9 @@ const measure = Effect.fnUntraced(function*(
   }
   const cores = coresSince()
   const firstOfferMillis = monotonicMillis()
-  yield* job.recordsPerSecond > 0
+  const lateness = yield* job.recordsPerSecond > 0
     ? publishAtRate(first, sampler, { recordsPerSecond: job.recordsPerSecond, upTo: perSession, recordOf: stamped })
-    : publishAtFullSpeed(handles, record, perSession)
+    : Effect.as(publishAtFullSpeed(handles, record, perSession), undefined)
   yield* flushAll(handles)
   const lastAckMillis = monotonicMillis()
   sampler.sweep()
@@ -109,7 +109,8 @@ const measure = Effect.fnUntraced(function*(
     sum: formatSum(BigInt(job.sessions) * sumOf(job.recordBytes, perSession)),
     latency: sampler.latency(),
     heapBytesPerRecord,
-    fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0)
+    fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0),
+    ...lateness === undefined ? {} : { lateness }
   }
 })
 

@@ -8,7 +8,7 @@ import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
 import { contentSeed } from "../harness/content.ts"
 import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes } from "./round.ts"
 import { mainScenario, warmupBytes } from "./scenarios.ts"
-import { type FigureSummary, summarize, type Summary } from "./summary.ts"
+import { type FigureSummary, type LogSummary, summarize, type Summary } from "./summary.ts"
 
 /**
  * Embarcadero, built from its sources and run on a machine of this kind: 4 brokers, emulated CXL memory, order 5,
@@ -83,14 +83,17 @@ const row = (name: string, text: string): string => `  ${name.padEnd(nameLength)
 
 const decimals = (digits: number) => (value: number): string => value.toFixed(digits)
 
+/** Of publisher, subscriber and serving process. */
+const coresOf = ({ publisherCores, serveCores, subscriberCores }: LogSummary): string =>
+  [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
+
 const rateRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> => {
   if (figure === undefined) return []
   const rate = `${ranged(figure.gigabytesPerSecond, decimals(2))} GB/s`
   const messages = `${ranged({ ...figure.recordsPerSecond, runs: 1 }, (value) => decimals(2)(value / 1e6))} M/s`
   if (figure.log === undefined) return [row(name, `${rate}  ${messages}`)]
-  const { deliveredGigabytesPerSecond, publisherCores, serveCores, subscriberCores } = figure.log
-  const cores = [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
-  return [row(name, `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}`)]
+  const delivered = figure.log.deliveredGigabytesPerSecond.median.toFixed(2)
+  return [row(name, `${rate}  ${messages}  delivered ${delivered}  cores ${coresOf(figure.log)}`)]
 }
 
 const ratioRow = (name: string, ratio: Spread | undefined, goal: string): ReadonlyArray<string> =>
@@ -103,7 +106,16 @@ const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyAr
   const percentiles = `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}  p99.9 ${
     ranged(p999, formatMicros)
   }`
-  return [row(`ack latency, ${keys.load(load)} ${rate}`, percentiles)]
+  const late = figure.log.latenessMicros
+  return [
+    row(`ack latency, ${keys.load(load)} ${rate}`, percentiles),
+    ...late === undefined
+      ? []
+      : [
+        row("  of which offered late", `p50 ${ranged(late.p50, formatMicros)}  p99 ${ranged(late.p99, formatMicros)}`)
+      ],
+    row("  cores", coresOf(figure.log))
+  ]
 }
 
 const syncRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> =>

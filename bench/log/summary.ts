@@ -21,6 +21,7 @@ export interface LogSummary {
   readonly serveCores: Spread
   readonly heapBytesPerRecord: Spread
   readonly latencyMicros: { readonly p50: Spread; readonly p99: Spread; readonly p999: Spread }
+  readonly latenessMicros: { readonly p50: Spread; readonly p99: Spread } | undefined
 }
 
 export interface Summary {
@@ -104,6 +105,8 @@ const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefine
 const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
   if (logs.length === 0) return undefined
   const spread = (f: (log: LogFigure) => number) => spreadOf(logs.map(f)) as Spread
+  const lateness = logs.flatMap(({ latenessMicros }) => latenessMicros ?? [])
+  const [late50, late99] = [spreadOf(lateness.map(({ p50 }) => p50)), spreadOf(lateness.map(({ p99 }) => p99))]
   return {
     deliveredGigabytesPerSecond: spread((log) => log.deliveredGigabytesPerSecond),
     publisherCores: spread(({ cores }) => cores.publisher),
@@ -114,6 +117,7 @@ const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
       p50: spread(({ latencyMicros }) => latencyMicros.p50),
       p99: spread(({ latencyMicros }) => latencyMicros.p99),
       p999: spread(({ latencyMicros }) => latencyMicros.p999)
-    }
+    },
+    latenessMicros: late50 === undefined || late99 === undefined ? undefined : { p50: late50, p99: late99 }
   }
 }
