@@ -58,6 +58,8 @@ export const SubscriberJob = Schema.Struct({
   ack: Ack,
   warmupRecords: Schema.Int,
   records: Schema.Int,
+  /** That each read all of it. Default: one. */
+  readers: Schema.optionalKey(Schema.Int),
   fold: Fold
 })
 export type SubscriberJob = typeof SubscriberJob.Type
@@ -65,7 +67,7 @@ export type SubscriberJob = typeof SubscriberJob.Type
 export const Seen = Schema.Struct({
   records: Schema.Int,
   lastMillis: Schema.Finite,
-  /** Cores used since the end of the warm-up. */
+  /** Cores used since the first batch behind the warm-up. */
   cores: Schema.Finite,
   sum: Schema.String,
   /** Batches that arrived out of their session's order. */

@@ -6,7 +6,8 @@ import { formatBytes, formatCount, formatMicros, plural } from "../../src/progra
 import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
 import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
 import { contentSeed } from "../harness/content.ts"
-import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes } from "./round.ts"
+import { allowedRate, growthAxes, type GrowthAxis, growthKey, growthSizes } from "./growth.ts"
+import { keys, loads, type Round, smallBytes } from "./round.ts"
 import { mainScenario, warmupBytes } from "./scenarios.ts"
 import { type FigureSummary, type LogSummary, summarize, type Summary } from "./summary.ts"
 
@@ -99,6 +100,42 @@ const rateRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray
 const ratioRow = (name: string, ratio: Spread | undefined, goal: string): ReadonlyArray<string> =>
   ratio === undefined ? [] : [row(name, `${ranged(ratio, decimals(3))}  (${goal})`)]
 
+/** Cores of the machine, as the figures' processes saw them. */
+const { cores: machineCores } = environment()
+
+/** The loss against what the cores allow. Negative: more than they allow by the smallest size. */
+export const lossOf = (
+  axis: GrowthAxis,
+  size: number,
+  at: (key: string) => FigureSummary | undefined
+): number | undefined => {
+  const [figure, smallest] = [at(growthKey(axis, size)), at(growthKey(axis, growthSizes[axis][0]))]
+  if (figure === undefined || smallest?.log === undefined) return undefined
+  const { publisherCores, serveCores, subscriberCores } = smallest.log
+  const cost = {
+    recordsPerSecond: smallest.recordsPerSecond.median,
+    cores: { publisher: publisherCores.median, subscriber: subscriberCores.median, serve: serveCores.median }
+  }
+  return 1 - figure.recordsPerSecond.median / allowedRate(axis, size, cost, machineCores)
+}
+
+const growthTitles: Readonly<Record<GrowthAxis, (count: number) => string>> = {
+  brokers: (count) => plural(count, "broker"),
+  publishers: (count) => plural(count, "publisher process", "publisher processes"),
+  readers: (count) => plural(count, "reader"),
+  sessions: (count) => `${plural(count, "session")}, one process`
+}
+
+const growthRows = (
+  axis: GrowthAxis,
+  size: number,
+  at: (key: string) => FigureSummary | undefined
+): ReadonlyArray<string> => {
+  const loss = lossOf(axis, size, at)
+  const [row = ""] = rateRow(growthTitles[axis](size), at(growthKey(axis, size)))
+  return loss === undefined ? [] : [`${row}  loss ${(100 * loss).toFixed(0)} % (goal: 10)`]
+}
+
 const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyArray<string> => {
   if (figure?.log === undefined) return []
   const { p50, p99, p999 } = figure.log.latencyMicros
@@ -168,8 +205,7 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     ...rateRow(`copy limit, ${smallBytes} B blocks`, at(keys.smallCopy)),
     ...rateRow(`log, ${smallBytes} B messages`, at(keys.smallLog)),
     ...ratioRow("log / copy limit, small", summary.smallOfCopyLimit, "no goal"),
-    ...brokerCounts.flatMap((count) => rateRow(plural(count, "broker"), at(keys.brokers(count)))),
-    ...sessionCounts.flatMap((count) => rateRow(`${plural(count, "session")}, one process`, at(keys.sessions(count)))),
+    ...growthAxes.flatMap((axis) => growthSizes[axis].flatMap((size) => growthRows(axis, size, at))),
     ...loads.flatMap((load) => latencyRow(load, at(keys.load(load))))
   ]
 }

@@ -6,6 +6,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { formatMicros, formatRate } from "../../src/programs/cli/units.ts"
 import { type Measurement, type Placed, together } from "../machine/placement.ts"
+import { growthAxes, growthFigure, growthSizes } from "./growth.ts"
 import {
   copyLimit,
   type Figure,
@@ -24,8 +25,6 @@ export type Round = ReadonlyArray<Group>
 
 /** Fractions of the top rate at which latency is measured. */
 export const loads = [0.1, 0.5, 0.9] as const
-export const brokerCounts = [1, 2, 4] as const
-export const sessionCounts = [1, 2, 4, 8] as const
 export const smallBytes = 64
 
 /** Keys of the reference figures. */
@@ -47,8 +46,6 @@ export const keys = {
   durableLoad: "log, durable, half the rate",
   smallCopy: "copy, small",
   smallLog: "log, small",
-  brokers: (count: number) => `brokers ${count}`,
-  sessions: (count: number) => `sessions ${count}`,
   top: "top rate",
   load: (load: number) => `load ${Math.round(100 * load)} %`
 } as const
@@ -61,8 +58,7 @@ export const groupNames = [
   "order",
   "durable",
   "small",
-  "brokers",
-  "sessions",
+  ...growthAxes,
   "latency"
 ] as const
 export type GroupName = typeof groupNames[number]
@@ -120,10 +116,14 @@ const measurementsOf = (name: GroupName, main: Scenario): ReadonlyArray<Measurin
       const small = { recordBytes: smallBytes, totalBytes: main.totalBytes / 4 }
       return [copy(keys.smallCopy, small), log(keys.smallLog, small)]
     }
+    // A quarter of the bytes: every reader reads all of them.
     case "brokers":
-      return brokerCounts.map((brokers) => log(keys.brokers(brokers), { brokers }))
-    case "sessions":
-      return sessionCounts.map((sessions) => log(keys.sessions(sessions), { sessions }))
+    case "publishers":
+    case "readers":
+    case "sessions": {
+      const quarter = { ...main, totalBytes: main.totalBytes / 4 }
+      return growthSizes[name].map((size) => () => growthFigure(name, size, quarter))
+    }
     case "latency":
       return [log(keys.top), ...loads.map((load) => openLoop(main, load, keys.top, keys.load(load)))]
   }
