@@ -42,6 +42,7 @@ Entry entries[entriesMax];
 uint64_t plantedKey = 0;
 uint64_t plantedPlace = 0;
 Fault fault = Fault::none;
+bool sees = false;  // whether the planted fault has let a load see more
 const char* plantedDefect = "";
 Entry* last = &entries[0];
 
@@ -167,11 +168,21 @@ void Coverage::plantDefect(const char* defect) { plantedDefect = defect; }
 
 Fault Coverage::planted() { return fault; }
 bool Coverage::plantedActs() { return plantedKey == 0 || entryOf(plantedKey).acts; }
+void Coverage::plantedRests() {
+  if (plantedKey != 0) entryOf(plantedKey).acts = false;
+  sees = false;
+}
+bool Coverage::plantedSees() { return sees; }
+bool Coverage::plantedOrdersLoads() {
+  if (plantedKey == 0) return false;
+  const Verb verb = entryOf(plantedKey).verb;
+  return verb == Verb::loadFence || verb == Verb::observe;
+}
 bool Coverage::plantedIn(const Place& place) { return place.key() == plantedPlace; }
 bool Coverage::plantedIsWriteBack() { return plantedKey != 0 && entryOf(plantedKey).verb == Verb::wrote; }
 
 void Coverage::seesMore() {
-  last->seesMore = true;
+  last->seesMore = sees = true;
   entryOf(plantedKey).acts = true;
 }
 

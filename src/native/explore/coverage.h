@@ -69,8 +69,14 @@ class Coverage {
   static Fault planted();
   // Whether the planted verb has had something to do in a schedule.
   static bool plantedActs();
+  // Whether it has let a load see more.
+  static bool plantedSees();
+  // Asks both anew, of the schedules from here on.
+  static void plantedRests();
   // Whether the fault is planted in a verb at that place.
   static bool plantedIn(const Place& place);
+  // Whether it takes an order of loads away, and nothing else.
+  static bool plantedOrdersLoads();
   // Whether it leaves out a write-back.
   static bool plantedIsWriteBack();
 

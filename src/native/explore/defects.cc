@@ -34,6 +34,8 @@ constexpr Defect allDefects[] = {
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},
     {"facts of the slot's former session", "takeover", "regained", 4},
+    {"the base of a restored topic", "takeover", "left behind", 4},
+    {"a place that is freed in a last pass", "takeover", "left behind", 4},
     {"a fact ahead of the prefix", "takeover", "wrapped"},
     {"entries behind the window", "takeover", "wrapped"},
     {"a torn frontier refuses a reader", "takeover", "watched", 4},

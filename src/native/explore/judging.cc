@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <set>
 
 #include "coverage.h"
 
@@ -14,12 +16,14 @@ namespace ringfence::explore {
 
 namespace {
 
+constexpr double patience = 10;  // seconds: the limit of a mutant that may be found
 // The stages of a judgement, which run one after the other until one finds the fault. `seconds` is what all its
-// configurations have together when the limit is 10; each gets `least` of it at least.
+// configurations have together when the limit is `patience`; each gets `least` of it at least.
 struct Stage {
   size_t configurations;  // their number, cheapest first
   Limits limits;
   double least = 0.1;
+  bool patient = false;  // not for a mutant that will hardly be found
 };
 constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 1, .seed = 1}},
@@ -32,6 +36,8 @@ constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 8, .seed = 5, .nearSchedules = 100'000}, 0.5},
     {100, {.deviations = 0, .seconds = 6, .seed = 10, .heldLines = 1000}, 0.3},
     {3, {.deviations = 2, .randomSchedules = 2000, .seconds = 4, .seed = 6}},
+    {100, {.deviations = 0, .seconds = 30, .seed = 11, .around = 100'000}, 2, true},
+    {100, {.deviations = 0, .seconds = 30, .seed = 12, .directed = 100'000}, 2, true},
 };
 
 // Bounds the processor time of a judgement, because a fault can make the code loop without a step.
@@ -67,6 +73,30 @@ void failsWithout(const Tried& tried, Verdict& verdict) {
   }
 }
 
+// The configurations in which the planted fault has done something: of an order of loads, let one see more. The later stages
+// spend their time on these alone.
+class Acting {
+ public:
+  explicit Acting(const Tried& tried) : tried_(tried) {}
+
+  void note(const Configuration* one) {
+    if (Coverage::plantedActs()) acting_.insert(one);
+    if (Coverage::plantedSees()) seeing_.insert(one);
+  }
+  bool none() const { return acting_.empty(); }
+  Tried those() const {
+    const auto& some = Coverage::plantedOrdersLoads() && !seeing_.empty() ? seeing_ : acting_;
+    Tried those;
+    std::copy_if(tried_.begin(), tried_.end(), std::back_inserter(those), [&](const Configuration* one) { return some.contains(one); });
+    return those;
+  }
+
+ private:
+  const Tried& tried_;
+  std::set<const Configuration*> acting_;
+  std::set<const Configuration*> seeing_;
+};
+
 std::string takeLine(std::string& text) {
   const size_t end = text.find('\n');
   const std::string line = text.substr(0, end);
@@ -77,20 +107,26 @@ std::string takeLine(std::string& text) {
 }  // namespace
 
 Verdict judge(const Tried& tried, const Limits& limits) {
+  forgetReached();
+  Acting acting(tried);
   for (const Stage& stage : stages) {
     // A fault whose verb has had nothing to do so far will hardly be found.
-    if (&stage > &stages[3] && !Coverage::plantedActs()) break;
-    const size_t count = std::min(tried.size(), stage.configurations);
+    if (&stage > &stages[3] && acting.none()) break;
+    if (stage.patient && limits.seconds < patience) continue;
+    const Tried now = &stage > &stages[3] ? acting.those() : tried;
+    const size_t count = std::min(now.size(), stage.configurations);
     for (size_t i = 0; i < count; i += 1) {
       Limits own = stage.limits;
       own.seed += limits.seed;
-      own.seconds = std::max(stage.least, own.seconds / static_cast<double>(count)) * std::min(limits.seconds, 10.0) / 10;
-      const Found found = search(*tried[i], own);
+      own.seconds = std::max(stage.least, own.seconds / static_cast<double>(count)) * std::min(limits.seconds, patience) / patience;
+      Coverage::plantedRests();
+      const Found found = search(*now[i], own);
+      acting.note(now[i]);
       if (found.failure.empty()) continue;
-      return {true, false, true, tried[i]->name, textOf(shrunk(*tried[i], found.schedule)), found.failure};
+      return {true, false, true, now[i]->name, textOf(shrunk(*now[i], found.schedule)), found.failure};
     }
   }
-  return {};
+  return {false, false, !acting.none(), "", "", ""};
 }
 
 Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what) {
@@ -105,7 +141,7 @@ Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const v
     plant(what);
     Verdict verdict = judge(tried, limits);
     if (!verdict.found) {
-      writeAll(ends[1], Coverage::plantedActs() ? "survives\n" + Coverage::whatSeesMore() + "\n" : "idle\n");
+      writeAll(ends[1], verdict.acts ? "survives\n" + Coverage::whatSeesMore() + "\n" : "idle\n");
     } else {
       plant(nullptr);
       failsWithout(tried, verdict);

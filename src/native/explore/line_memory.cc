@@ -136,13 +136,11 @@ void LineMemory::oweWriteBacks() {
   }
 }
 
-// `allSeen` is of the fence ahead of an invalidation.
+// Lines that are invalidated behind the fence were not fetched ahead of it. `allSeen` is of the fence ahead of an invalidation.
 void LineMemory::owe(Owed owed) {
   if (actor() == nullptr) return;
-  if (owed == Owed::allSeen) {
-    owedFence_[actor()->id] = time_;
-    return;
-  }
+  owedFence_[actor()->id] = time_;
+  if (owed == Owed::allSeen) return;
   for (Line* one : dropped_[actor()->id]) oweDrop(*one);
 }
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <map>
 
 #include "address_space.h"
 #include "arena.h"
@@ -24,6 +25,9 @@ double now() {
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at);
   return static_cast<double>(at.tv_sec) + static_cast<double>(at.tv_nsec) * 1e-9;
 }
+
+// For each configuration whose schedule without deviations does not reach the planted fault, the shortest that do.
+std::map<const Configuration*, std::vector<Schedule>> reached;
 
 class Search {
  public:
@@ -72,10 +76,34 @@ class Search {
     const std::string failure = runOnce(configuration_, schedule, false, order);
     found_.schedules += 1;
     found_.steps += Scheduler::now().steps();
-    if (failure.empty()) return true;
+    if (failure.empty()) return noteReached(), true;
     found_.failure = failure;
     found_.schedule = Scheduler::now().schedule();
     return false;
+  }
+
+  void noteReached() {
+    constexpr size_t most = 16;
+    if (!firstMarks_.empty() || Scheduler::now().marks().empty() || Scheduler::now().schedule().empty()) return;
+    std::vector<Schedule>& known = reached[&configuration_];
+    if (known.size() < most) return known.push_back(Scheduler::now().schedule());
+    const auto longest = std::ranges::max_element(known, {}, &Schedule::size);
+    if (Scheduler::now().schedule().size() < longest->size()) *longest = Scheduler::now().schedule();
+  }
+
+  // One of those, every other time. Null: there is none, or another schedule has its turn.
+  const Schedule* reaching(uint64_t i) {
+    const std::vector<Schedule>& known = reached[&configuration_];
+    return i % 2 == 0 || known.empty() ? nullptr : &known[random() % known.size()];
+  }
+
+  // A schedule to begin with: the one without deviations, one that reaches the planted fault, or one at random.
+  bool begins(uint64_t i, bool straight) {
+    if (i == 0) return once({});
+    if (const Schedule* known = reaching(i)) return once(Schedule(*known));
+    Priorities order(random(), found_.points);
+    if (straight) order.straightens();
+    return once({}, &order);
   }
 
   // Which words several actors meet is not known at first: some schedules at random tell most of it.
@@ -146,6 +174,7 @@ class Search {
   void wander(bool near) {
     Schedule schedule;
     const uint64_t deviations = near ? 1 + random() % 3 : 3 + random() % 5;
+    if (const Schedule* known = near ? reaching(random()) : nullptr) schedule = *known;
     for (uint64_t i = 0; i < deviations && going(); i += 1) {
       if (!schedule.empty() && !once(schedule)) return;
       const std::vector<Chances>& seen = schedule.empty() ? first_ : Scheduler::now().seen();
@@ -199,9 +228,7 @@ class Search {
   // Around a schedule at random: another actor runs at each of the steps that lead to the planted fault, and then a load
   // sees an older value than it could without it.
   void meet(uint64_t i) {
-    Priorities order(random(), found_.points);
-    order.straightens();
-    if (!once({}, i == 0 ? nullptr : &order)) return;
+    if (!begins(i, true)) return;
     const Schedule base = Scheduler::now().schedule();
     const std::vector<Chances> seen = Scheduler::now().seen();
     const std::vector<uint32_t> marks = Scheduler::now().marks();
@@ -253,7 +280,7 @@ class Search {
     Schedule met;
     for (const Deviation& one : schedule) {
       const auto is = [&](const Chances& at) { return at.actor == one.actor && at.step == one.step; };
-      if (std::any_of(seen.begin(), seen.begin() + static_cast<std::ptrdiff_t>(step), is)) met.push_back(one);
+      if (std::none_of(seen.begin() + static_cast<std::ptrdiff_t>(step), seen.end(), is)) met.push_back(one);
     }
     return met;
   }
@@ -261,15 +288,8 @@ class Search {
   // What the planted fault lets happen, and nothing else does, around a schedule at random: a load sees an older value
   // than it could; a store that was made ahead of the fault is held while others run behind it.
   void direct(uint64_t i) {
-    Schedule base;
-    if (i == 0) {
-      if (!once({})) return;
-    } else {
-      Priorities order(random(), found_.points);
-      if (i % 2 == 0) order.straightens();
-      if (!once({}, &order)) return;
-      base = Scheduler::now().schedule();
-    }
+    if (!begins(i, random() % 2 == 0)) return;
+    const Schedule base = Scheduler::now().schedule();
     const std::vector<Chances> seen = Scheduler::now().seen();
     const std::vector<uint32_t> marks = Scheduler::now().marks();
     seeOlder(base, seen);
@@ -328,13 +348,15 @@ class Search {
 
   // Behind the fault another actor runs, or the process is stopped until all others have come to rest.
   std::vector<Deviation> runsBehind(const std::vector<Chances>& seen, uint32_t mark) {
-    constexpr size_t most = 6;
+    constexpr size_t nearest = 6;
+    constexpr size_t most = 40;
     std::vector<Deviation> runs;
     std::vector<Deviation> stops;
     const uint8_t actor = seen[mark].actor;
-    for (size_t i = mark + 1; i < seen.size() && runs.size() < most; i += 1) {
+    const size_t wanted = random() % 2 == 0 ? nearest : most;
+    for (size_t i = mark + 1; i < seen.size() && runs.size() < wanted; i += 1) {
       if (seen[i].actor != actor) continue;
-      if (seen[i].stop && stops.size() < most / 2) stops.push_back({actor, Kind::stop, 0, seen[i].step});
+      if (seen[i].stop && stops.size() < nearest / 2) stops.push_back({actor, Kind::stop, 0, seen[i].step});
       if (seen[i].others == 0) continue;
       std::vector<uint8_t> others;
       for (uint8_t to = 0; to < actorsMax; to += 1) {
@@ -369,9 +391,7 @@ class Search {
   void holdLines(uint64_t i) {
     constexpr size_t tries = 32;
     constexpr size_t aheadMost = 96;
-    Priorities order(random(), found_.points);
-    order.straightens();
-    if (!once({}, i == 0 ? nullptr : &order) || Scheduler::now().marks().empty()) return;
+    if (!begins(i, true) || Scheduler::now().marks().empty()) return;
     const Schedule base = Scheduler::now().schedule();
     const std::vector<Chances> seen = Scheduler::now().seen();
     const std::vector<uint32_t> marks = Scheduler::now().marks();
@@ -454,6 +474,8 @@ class Search {
 };
 
 }  // namespace
+
+void forgetReached() { reached.clear(); }
 
 Found search(const Configuration& configuration, const Limits& limits) { return Search(configuration, limits).run(); }
 

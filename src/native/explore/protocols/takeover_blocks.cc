@@ -12,6 +12,8 @@ namespace {
 using std::make_shared;
 using std::shared_ptr;
 
+constexpr uint64_t pause = 1'000'000;
+
 SequencerOptions manual() {
   SequencerOptions options;
   options.manual = true;
@@ -40,10 +42,20 @@ void expectNothingLeft(const Region& region, uint64_t epoch) {
   expect(session || saysNothing(region.sessionLine(epoch, 0)), "the block says what an earlier epoch left of a session");
 }
 
+// What its server knows of a restored topic has the topic's base.
+void expectBase(const Region& region, uint64_t epoch, const TopicBase& base) {
+  const TopicLine& topic = region.topicLine(epoch, 1);
+  if (peek<&TopicLine::Adoption::generation>(topic.adoption) == 0) return;
+  const uint64_t trim = peek<&TopicLine::Retention::trim>(topic.retention);
+  const bool kept = trim == base.entries && peek<&TopicLine::Committed::entries>(topic.committed) == trim;
+  expect(kept, "a restored topic has lost its base");
+}
+
 // In its last pass a server adopts a session and a restored topic, and frees the topic's place for another. Its successor has read that
 // part of its block before, and is replaced ahead of a pass of its own, as is the next one; the epoch behind that has the
 // first one's block.
 void leftBehind() {
+  const TopicBase restored{2, 3, 0};
   Geometry g = logGeometry(1, 1);
   g.topics = 2;
   g.epochBlocks = 3;
@@ -64,7 +76,7 @@ void leftBehind() {
       TopicView topic;
       TopicWish wish;
       expectOk(claimClient(*client.region, kept.place(), claim), "claiming a session");
-      expectOk(restoreTopic(*client.region, "u", orderSession, 1, {2, 3, 0}, topic), "restoring another topic");
+      expectOk(restoreTopic(*client.region, "u", orderSession, 1, restored, topic), "restoring another topic");
       const Status status = declareTopic(*client.region, "v", orderSession, 1, topic, &wish);
       expect(std::strcmp(status.fault, "wished") == 0, "a place is free that a topic has");
     });
@@ -72,6 +84,7 @@ void leftBehind() {
   first.program.runs([servers] { servers->at(0)->step(); });
   second.program.runs([servers] { succeed(*servers->at(1), 1); });
   atEnd([=]() mutable {
+    expectBase(*region, 2, restored);
     first.program.ahead([&] {
       for (int i = 0; i < 2; i += 1) servers->at(0)->endDead();
     });
@@ -81,10 +94,68 @@ void leftBehind() {
   });
 }
 
+template <class L>
+void fill(L& line) {
+  uint64_t words[sizeof(L) / sizeof(uint64_t)];
+  for (uint64_t& word : words) word = 7;
+  memory::copyIn(&RawLine::of(line), words, sizeof(words), {});
+}
+
+template <class L>
+void expectEmpty(const Region& region, const L& line) {
+  const typename L::Fields none{};
+  const typename L::Fields local = region.publication().copy(line);
+  expect(std::memcmp(&local, &none, sizeof(none)) == 0, "the block says what an earlier epoch left");
+}
+
+// The lines of a block that say what its epoch knows of a topic, a session and an identity, but for the counts of reports.
+template <class Each>
+void eachLine(const Region& region, uint64_t epoch, Each each) {
+  TopicLine& topic = region.topicLine(epoch, 1);
+  each(topic.committed), each(topic.committedSpare), each(topic.retention), each(topic.retentionSpare), each(topic.adoption);
+  SessionLine& session = region.sessionLine(epoch, 0);
+  each(session.acknowledged), each(session.acknowledgedSpare), each(session.adoption);
+  for (uint64_t place = 0; place < region.layout().windowPlaces(); place += factsOfLine) each(region.factLine(epoch, 0, place));
+  for (uint32_t i = 0; i < region.layout().identities(); i += 1) {
+    IdentityLine& identity = region.identityLine(epoch, i);
+    each(identity.standing), each(identity.standingSpare);
+  }
+}
+
+// A successor's block has lines that an earlier epoch's last pass wrote, of which no server knows. A client looks at them.
+void remains() {
+  Geometry g = logGeometry(1, 1);
+  g.topics = 2;
+  g.epochBlocks = 3;
+  const auto region = made(g);
+  Attached first(*region, "first server", false, false), standby(*region, "standby", false, false);
+  Attached client(*region, "client", false, false);
+  const auto sequencer = make_shared<Sequencer>(standby.region, manual());
+  atEnd([sequencer] {});
+  first.program.ahead([&] {
+    Sequencer serving(first.region, manual());
+    TopicView topic;
+    expectOk(serving.start(), "starting the first server");
+    expectOk(declareTopic(*first.region, "t", orderSession, 1, topic), "declaring the topic");
+    expect(serving.keepTopic(topic.place()), "the topic is not kept");
+    serving.stop(true);
+    eachLine(*first.region, 2, [](auto& line) { fill(line); });
+  });
+  standby.program.runs([sequencer] { expectOk(sequencer->start(), "taking the log over"); });
+  client.program.runs([at = client.region] {
+    EpochView view(*at);
+    while (!view.look() || view.epoch() != 2) Scheduler::now().giveWay(pause);
+    eachLine(*at, 2, [&](auto& line) { expectEmpty(*at, line); });
+  });
+}
+
 }  // namespace
 
 std::vector<Configuration> takeoverBlocks() {
-  return {{"left behind", "an epoch has the block of one that adopted a session and a restored topic in its last pass", &leftBehind}};
+  return {
+    {"left behind", "an epoch has the block of one that adopted a session and a restored topic in its last pass", &leftBehind},
+    {"remains", "an epoch's block has lines of an earlier one's last pass", &remains},
+  };
 }
 
 }  // namespace ringfence::explore

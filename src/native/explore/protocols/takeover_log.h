@@ -207,6 +207,21 @@ struct Log {
     });
   }
 
+  // The publisher and the reader look once each. What they then believe the newest epoch has recovered.
+  void looksOnce() {
+    publisher.program.runs([publishing = publishing, acknowledged = acknowledged] {
+      *acknowledged = publishing->lanes().committedBatches();
+    });
+    reader.program.runs([taking = taking] { taking->take(); });
+    atEnd([at = region, acknowledged = acknowledged, taking = taking] {
+      const uint64_t epoch = newestSeen(*at).number;
+      const uint64_t prefix = peek<&SessionLine::Acknowledged::batches>(at->sessionLine(epoch, 0).acknowledged);
+      const uint64_t entries = peek<&TopicLine::Committed::entries>(at->topicLine(epoch, 0).committed);
+      expect(*acknowledged <= prefix, "T1: more was acknowledged than is recovered");
+      expect(taking->count() <= entries, "T1: more was read than is recovered");
+    });
+  }
+
   // The publisher publishes what it has sealed in each of these lanes once the reader has so many batches, then so many
   // more, and waits until all is acknowledged; the reader reads all of it. `late`: not before the publisher waits for its
   // room.

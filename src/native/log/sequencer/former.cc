@@ -79,6 +79,8 @@ class Reading {
     return session;
   }
 
+  // The frontier again behind the counts and the slot: a deposed sequencer may have freed the place meanwhile. It then has what
+  // a discard leaves, also where these counts are older, or its adoption was torn.
   void counts(uint32_t t, FormerTopic& topic) {
     TopicLine& line = order_.region.topicLine(epoch_, t);
     topic.counted = readEither(p_, line.committed, line.committedSpare, topic.committed);
@@ -86,6 +88,16 @@ class Reading {
     topic.slotSeal = p_.observe<&TopicSlot::seal>(order_.region.topic(t));
     const TopicState state = topicAt(order_.region, t, topic.view);
     topic.known = state == TopicState::declared || state == TopicState::undecided;
+    if (state == TopicState::undecided) topic.view.generation -= 1;  // of the topic that was there, not of the next one
+    const uint64_t generation = topic.adopted && topic.adoption.generation != 0 ? topic.adoption.generation : topic.view.generation;
+    TopicLine::Retention now{};
+    const bool whole = readEither(p_, line.retention, line.retentionSpare, now) && generation != 0;
+    if (whole && now.freedMark == freedMarkOf(generation) && !planted("a place that is freed in a last pass")) {
+      topic.retention = now;
+      topic.committed = {};
+      topic.committed.entries = now.firstEntry;
+      topic.retained = topic.counted = true;
+    }
   }
 
   // The cursors of attached readers, which hold back what is trimmed. They are read behind the fence of the announcement

@@ -64,6 +64,7 @@ class Recovery {
     count(f, topic);
     for (uint64_t i = 0; i < f.entries.size(); i += 1) keep(t, f.trim + i, f.entries[i]);
     retain(f, topic);
+    if (f.known && f.view.generation == topic.generation && !topic.free) beginAt(f.view.base, topic);
     topic.delivered = f.cursor == ~uint64_t{0} ? topic.trim : std::clamp(f.cursor, topic.trim, topic.committed);
     topic.usedNanos = monotonicNanos();
   }
@@ -133,6 +134,18 @@ class Recovery {
     } else if (f.entries.front().payload) {
       topic.trimMessages = f.entries.front().entry.firstPosition;
     }
+  }
+
+  // A deposed sequencer may have adopted a restored topic behind the look at its frontier, or at its counts.
+  static void beginAt(const TopicBase& base, Topic& topic) {
+    const uint64_t begins = topic.firstEntry + base.entries;
+    if (base.entries == 0 || topic.trim >= begins || planted("the base of a restored topic")) return;
+    topic.trim = topic.firmTrim = topic.synced = begins;
+    topic.trimMessages = base.messages;
+    if (topic.committed >= begins) return;
+    topic.committed = begins;
+    topic.messages = base.messages;
+    topic.orderedNanos = base.nanos;
   }
 
   // --- sessions
@@ -425,12 +438,13 @@ void writeBlock(SequencerState& order, const Former& former, role::Broker broker
   const Region& region = order.region;
   const Geometry& g = order.geometry;
   for (uint32_t t = 0; t < g.topics; t += 1) {
-    clearTopic(order, t);
     if (t < order.topics.size()) {
       writeEntries(order, t, former.topics[t]);
       publishCommitted(order, t);
       publishRetention(order, t);
       publishTopicAdoption(order, t);
+    } else {
+      clearTopic(order, t);
     }
     for (uint32_t i = 0; i < g.readers; i += 1) {
       const uint64_t ended = former.epoch == 0 ? 0 : former.readerEnds[uint64_t{t} * g.readers + i];
