@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and with rivals.
- * `node bench/main.ts report|log|ring|rpc|barrier|takeover|verbs`.
+ * `node bench/main.ts report|log|ring|rpc|barrier|takeover|verbs|passes`.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -27,6 +27,7 @@ import { runsSetting } from "./harness/command.ts"
 import { growthAxes } from "./log/growth.ts"
 import * as BenchReport from "./log/report.ts"
 import { defaultGroups, groupNames, measureRound, type Round } from "./log/round.ts"
+import { benchPasses } from "./passes/main.ts"
 import { benchReport } from "./report/main.ts"
 import { benchRing } from "./ring/main.ts"
 import { benchRpc } from "./rpc/main.ts"
@@ -79,7 +80,7 @@ const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesO
 
 const bench = Command.make("bench").pipe(
   Command.withDescription("Measures the log, rings, calls and barriers on this machine; without a command: report"),
-  Command.withSubcommands([benchReport, log, benchRing, benchRpc, benchBarrier, benchTakeover, benchVerbs])
+  Command.withSubcommands([benchReport, log, benchRing, benchRpc, benchBarrier, benchTakeover, benchVerbs, benchPasses])
 )
 
 // Without a command, all of it.
