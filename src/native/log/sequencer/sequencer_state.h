@@ -43,11 +43,11 @@ namespace ringfence::sequencing {
 
 constexpr size_t readyLimit = 4096;  // batches of one epoch
 
-// `unordered`: under order `none`, kept by the attached readers alone.
 // How much of what clients may have written a pass looks at: all of it, or of what is mostly at rest a share, a next one in
 // each pass.
 enum class Sweep : uint8_t { whole, share };
 
+// `unordered`: under order `none`, kept by the attached readers alone.
 enum class Slot : uint8_t { none, held, ordered, unordered, done };
 
 struct Pending {  // a descriptor, copied and checked
