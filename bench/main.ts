@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * The benchmarks: measures the log, rings, calls and barriers, together with the machine's limits and with rivals.
- * `node bench/main.ts log|ring|rpc|barrier|takeover|verbs`.
+ * `node bench/main.ts report|log|ring|rpc|barrier|takeover|verbs|passes`.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -24,8 +24,11 @@ import { countFlag } from "../src/programs/cli/units.ts"
 import { lines } from "../src/programs/cli/usage.ts"
 import { benchBarrier } from "./barrier/main.ts"
 import { runsSetting } from "./harness/command.ts"
+import { growthAxes } from "./log/growth.ts"
 import * as BenchReport from "./log/report.ts"
 import { defaultGroups, groupNames, measureRound, type Round } from "./log/round.ts"
+import { benchPasses } from "./passes/main.ts"
+import { benchReport } from "./report/main.ts"
 import { benchRing } from "./ring/main.ts"
 import { benchRpc } from "./rpc/main.ts"
 import { benchVerbs } from "./verbs/main.ts"
@@ -38,8 +41,9 @@ const settings = {
     fallback: 1024
   }),
   runs: runsSetting,
-  only: openSetting("only", (name) => Flag.Literals(name, groupNames), {
-    description: "Measure only one group; steady takes more than a minute a run",
+  only: openSetting("only", (name) => Flag.Literals(name, [...groupNames, "growth"]), {
+    description:
+      "Measure only one group; steady takes more than a minute a run, growth: brokers, publishers, readers and sessions",
     shown: "all but steady"
   }),
   json: jsonSetting
@@ -62,7 +66,7 @@ const log = Command.make(
 
 const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesOf<typeof settings>) {
   yield* removeLeftovers("bench-")
-  const groups = only === undefined ? defaultGroups : [only]
+  const groups = only === undefined ? defaultGroups : only === "growth" ? growthAxes : [only]
   const rounds: Array<Round> = []
   for (let run = 1; run <= runs; run += 1) {
     rounds.push(yield* measureRound(`run ${run} of ${runs}`, mib * mebibyte, groups))
@@ -75,8 +79,10 @@ const benchmark = Effect.fnUntraced(function*({ json, mib, only, runs }: ValuesO
 })
 
 const bench = Command.make("bench").pipe(
-  Command.withDescription("Measures the log, rings, calls and barriers on this machine"),
-  Command.withSubcommands([log, benchRing, benchRpc, benchBarrier, benchTakeover, benchVerbs])
+  Command.withDescription("Measures the log, rings, calls and barriers on this machine; without a command: report"),
+  Command.withSubcommands([benchReport, log, benchRing, benchRpc, benchBarrier, benchTakeover, benchVerbs, benchPasses])
 )
 
+// Without a command, all of it.
+if (process.argv.length === 2) process.argv.push("report")
 runCommand(bench)

@@ -3,6 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { PublishedCounts } from "../../src/programs/log-trial/counts.ts"
+import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { clientFields } from "../../src/programs/processes/log-client.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 import type * as Topic from "../../src/services/schema/Topic.ts"
@@ -40,6 +41,8 @@ export type PublisherJob = typeof PublisherJob.Type
 
 export const Published = Schema.Struct({
   ...PublishedCounts.fields,
+  /** In the open loop: how late the publisher offered what was due. */
+  lateness: Schema.optionalKey(LatencyHistogram),
   /** Cores used from the first offer to the last acknowledgement. */
   cores: Schema.Finite,
   /** Sum of all published bytes, warm-up included, as 64-bit words; hexadecimal. */
@@ -55,6 +58,8 @@ export const SubscriberJob = Schema.Struct({
   ack: Ack,
   warmupRecords: Schema.Int,
   records: Schema.Int,
+  /** That each read all of it. Default: one. */
+  readers: Schema.optionalKey(Schema.Int),
   fold: Fold
 })
 export type SubscriberJob = typeof SubscriberJob.Type
@@ -62,7 +67,7 @@ export type SubscriberJob = typeof SubscriberJob.Type
 export const Seen = Schema.Struct({
   records: Schema.Int,
   lastMillis: Schema.Finite,
-  /** Cores used since the end of the warm-up. */
+  /** Cores used since the first batch behind the warm-up. */
   cores: Schema.Finite,
   sum: Schema.String,
   /** Batches that arrived out of their session's order. */

@@ -8,7 +8,7 @@ import * as AckSampler from "../../src/programs/measure/ack-latency.ts"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 import { publishAtRate } from "../../src/programs/measure/open-loop.ts"
-import { runChild } from "../../src/programs/processes/child.ts"
+import { type ParentGone, runChild } from "../../src/programs/processes/child.ts"
 import { attached } from "../../src/programs/processes/log-client.ts"
 import { type AckTimeout, Publisher, type PublisherHandle, type PublishError } from "../../src/services/Publisher.ts"
 import { type BenchRecord, formatSum, makeRecord, sumOf } from "../harness/content.ts"
@@ -81,12 +81,15 @@ const warmUp = Effect.fnUntraced(function*(handles: ReadonlyArray<Handle>, recor
 
 const measure = Effect.fnUntraced(function*(
   job: PublisherJob,
-  handles: ReadonlyArray<Handle>
-): Effect.fn.Return<typeof BenchPublisher.result.Type, PublishError | AckTimeout, Scope.Scope> {
+  handles: ReadonlyArray<Handle>,
+  untilBegun: Effect.Effect<void, ParentGone>
+): Effect.fn.Return<typeof BenchPublisher.result.Type, PublishError | AckTimeout | ParentGone, Scope.Scope> {
   const record = makeRecord(job.recordBytes)
   const warmupPerSession = Math.floor(job.warmupRecords / job.sessions)
   const perSession = warmupPerSession + Math.floor(job.records / job.sessions)
   const heapBytesPerRecord = yield* warmUp(handles, record, warmupPerSession)
+  // All publishers begin together: one that still warmed up would take the cores of one that measures.
+  yield* untilBegun
   const [first] = handles as readonly [Handle, ...Array<Handle>]
   const sampler = yield* AckSampler.make(first)
   const stamped = (sequence: number) => {
@@ -95,9 +98,9 @@ const measure = Effect.fnUntraced(function*(
   }
   const cores = coresSince()
   const firstOfferMillis = monotonicMillis()
-  yield* job.recordsPerSecond > 0
+  const lateness = yield* job.recordsPerSecond > 0
     ? publishAtRate(first, sampler, { recordsPerSecond: job.recordsPerSecond, upTo: perSession, recordOf: stamped })
-    : publishAtFullSpeed(handles, record, perSession)
+    : Effect.as(publishAtFullSpeed(handles, record, perSession), undefined)
   yield* flushAll(handles)
   const lastAckMillis = monotonicMillis()
   sampler.sweep()
@@ -109,7 +112,8 @@ const measure = Effect.fnUntraced(function*(
     sum: formatSum(BigInt(job.sessions) * sumOf(job.recordBytes, perSession)),
     latency: sampler.latency(),
     heapBytesPerRecord,
-    fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0)
+    fullEvents: handles.reduce((sum, handle) => sum + handle.fullEvents(), 0),
+    ...lateness === undefined ? {} : { lateness }
   }
 })
 
@@ -117,8 +121,6 @@ runChild(BenchPublisher, (job, parent) =>
   Effect.gen(function*() {
     const handles: Array<Handle> = []
     for (let i = 0; i < job.sessions; i += 1) handles.push(yield* Publisher.open(benchTopic(job)))
-    yield* parent.ready
-    yield* parent.begin
-    yield* parent.result(yield* measure(job, handles))
+    yield* parent.result(yield* measure(job, handles, Effect.andThen(parent.ready, parent.begin)))
     yield* parent.end
   }).pipe(Effect.scoped, attached(job)))

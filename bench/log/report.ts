@@ -6,9 +6,10 @@ import { formatBytes, formatCount, formatMicros, plural } from "../../src/progra
 import { describeEnvironment, type Environment, environment } from "../../src/programs/measure/environment.ts"
 import { ranged, type Spread } from "../../src/programs/measure/spread.ts"
 import { contentSeed } from "../harness/content.ts"
-import { brokerCounts, keys, loads, type Round, sessionCounts, smallBytes, steadyLoad } from "./round.ts"
+import { allowedRate, growthAxes, type GrowthAxis, growthKey, growthSizes } from "./growth.ts"
+import { keys, loads, type Round, smallBytes, steadyLoad } from "./round.ts"
 import { mainScenario, warmupBytes } from "./scenarios.ts"
-import { type FigureSummary, summarize, type Summary } from "./summary.ts"
+import { type FigureSummary, type LogSummary, summarize, type Summary } from "./summary.ts"
 
 /**
  * Embarcadero, built from its sources and run on a machine of this kind: 4 brokers, emulated CXL memory, order 5,
@@ -83,24 +84,58 @@ const row = (name: string, text: string): string => `  ${name.padEnd(nameLength)
 
 const decimals = (digits: number) => (value: number): string => value.toFixed(digits)
 
+/** Of publisher, subscriber and serving process. */
+const coresOf = ({ publisherCores, serveCores, subscriberCores }: LogSummary): string =>
+  [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
+
 const rateRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> => {
   if (figure === undefined) return []
   const rate = `${ranged(figure.gigabytesPerSecond, decimals(2))} GB/s`
   const messages = `${ranged({ ...figure.recordsPerSecond, runs: 1 }, (value) => decimals(2)(value / 1e6))} M/s`
   const writers = figure.writerCores === undefined ? "" : `  writers' cores ${figure.writerCores.median.toFixed(2)}`
   if (figure.log === undefined) return [row(name, `${rate}  ${messages}${writers}`)]
-  const { deliveredGigabytesPerSecond, publisherCores, serveCores, subscriberCores } = figure.log
-  const cores = [publisherCores, subscriberCores, serveCores].map(({ median }) => median.toFixed(2)).join(" + ")
-  return [
-    row(
-      name,
-      `${rate}  ${messages}  delivered ${deliveredGigabytesPerSecond.median.toFixed(2)}  cores ${cores}${writers}`
-    )
-  ]
+  const delivered = figure.log.deliveredGigabytesPerSecond.median.toFixed(2)
+  return [row(name, `${rate}  ${messages}  delivered ${delivered}  cores ${coresOf(figure.log)}${writers}`)]
 }
 
 const ratioRow = (name: string, ratio: Spread | undefined, goal: string): ReadonlyArray<string> =>
   ratio === undefined ? [] : [row(name, `${ranged(ratio, decimals(3))}  (${goal})`)]
+
+/** Cores of the machine, as the figures' processes saw them. */
+const { cores: machineCores } = environment()
+
+/** The loss against what the cores allow. Negative: more than they allow by the smallest size. */
+export const lossOf = (
+  axis: GrowthAxis,
+  size: number,
+  at: (key: string) => FigureSummary | undefined
+): number | undefined => {
+  const [figure, smallest] = [at(growthKey(axis, size)), at(growthKey(axis, growthSizes[axis][0]))]
+  if (figure === undefined || smallest?.log === undefined) return undefined
+  const { publisherCores, serveCores, subscriberCores } = smallest.log
+  const cost = {
+    recordsPerSecond: smallest.recordsPerSecond.median,
+    cores: { publisher: publisherCores.median, subscriber: subscriberCores.median, serve: serveCores.median }
+  }
+  return 1 - figure.recordsPerSecond.median / allowedRate(axis, size, cost, machineCores)
+}
+
+const growthTitles: Readonly<Record<GrowthAxis, (count: number) => string>> = {
+  brokers: (count) => plural(count, "broker"),
+  publishers: (count) => plural(count, "publisher process", "publisher processes"),
+  readers: (count) => plural(count, "reader"),
+  sessions: (count) => `${plural(count, "session")}, one process`
+}
+
+const growthRows = (
+  axis: GrowthAxis,
+  size: number,
+  at: (key: string) => FigureSummary | undefined
+): ReadonlyArray<string> => {
+  const loss = lossOf(axis, size, at)
+  const [row = ""] = rateRow(growthTitles[axis](size), at(growthKey(axis, size)))
+  return loss === undefined ? [] : [`${row}  loss ${(100 * loss).toFixed(0)} % (goal: 10)`]
+}
 
 const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyArray<string> => {
   if (figure?.log === undefined) return []
@@ -109,7 +144,16 @@ const latencyRow = (load: number, figure: FigureSummary | undefined): ReadonlyAr
   const percentiles = `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}  p99.9 ${
     ranged(p999, formatMicros)
   }`
-  return [row(`ack latency, ${keys.load(load)} ${rate}`, percentiles)]
+  const late = figure.log.latenessMicros
+  return [
+    row(`ack latency, ${keys.load(load)} ${rate}`, percentiles),
+    ...late === undefined
+      ? []
+      : [
+        row("  of which offered late", `p50 ${ranged(late.p50, formatMicros)}  p99 ${ranged(late.p99, formatMicros)}`)
+      ],
+    row("  cores", coresOf(figure.log))
+  ]
 }
 
 const syncRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> =>
@@ -188,8 +232,7 @@ const summaryLines = (summary: Summary): ReadonlyArray<string> => {
     ...rateRow(`copy limit, ${smallBytes} B blocks`, at(keys.smallCopy)),
     ...rateRow(`log, ${smallBytes} B messages`, at(keys.smallLog)),
     ...ratioRow("log / copy limit, small", summary.smallOfCopyLimit, "no goal"),
-    ...brokerCounts.flatMap((count) => rateRow(plural(count, "broker"), at(keys.brokers(count)))),
-    ...sessionCounts.flatMap((count) => rateRow(`${plural(count, "session")}, one process`, at(keys.sessions(count)))),
+    ...growthAxes.flatMap((axis) => growthSizes[axis].flatMap((size) => growthRows(axis, size, at))),
     ...loads.flatMap((load) => latencyRow(load, at(keys.load(load))))
   ]
 }

@@ -6,6 +6,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { formatMicros, formatRate } from "../../src/programs/cli/units.ts"
 import { anyhow, type Measurement, type Placed, together } from "../machine/placement.ts"
+import { growthAxes, growthFigure, growthSizes } from "./growth.ts"
 import { historyFigures, historyKeys } from "./history.ts"
 import {
   copyLimit,
@@ -25,8 +26,6 @@ export type Round = ReadonlyArray<Group>
 
 /** Fractions of the top rate at which latency is measured. */
 export const loads = [0.1, 0.5, 0.9] as const
-export const brokerCounts = [1, 2, 4] as const
-export const sessionCounts = [1, 2, 4, 8] as const
 export const smallBytes = 64
 
 /** Keys of the reference figures. */
@@ -53,8 +52,6 @@ export const keys = {
   steady: "log, durable, 60 s",
   smallCopy: "copy, small",
   smallLog: "log, small",
-  brokers: (count: number) => `brokers ${count}`,
-  sessions: (count: number) => `sessions ${count}`,
   top: "top rate",
   load: (load: number) => `load ${Math.round(100 * load)} %`
 } as const
@@ -69,8 +66,7 @@ export const groupNames = [
   "beside",
   "history",
   "small",
-  "brokers",
-  "sessions",
+  ...growthAxes,
   "latency",
   "steady"
 ] as const
@@ -163,10 +159,14 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
       const small = { recordBytes: smallBytes, totalBytes: main.totalBytes / 4 }
       return [copy(keys.smallCopy, small), log(keys.smallLog, small)]
     }
+    // A quarter of the bytes: every reader reads all of them.
     case "brokers":
-      return brokerCounts.map((brokers) => log(keys.brokers(brokers), { brokers }))
-    case "sessions":
-      return sessionCounts.map((sessions) => log(keys.sessions(sessions), { sessions }))
+    case "publishers":
+    case "readers":
+    case "sessions": {
+      const quarter = { ...main, totalBytes: main.totalBytes / 4 }
+      return growthSizes[name].map((size) => () => growthFigure(name, size, quarter))
+    }
     case "latency":
       return [log(keys.top), ...loads.map((load) => openLoop(main, load, keys.top, keys.load(load)))]
   }

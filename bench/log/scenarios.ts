@@ -80,6 +80,8 @@ export interface LogFigure {
   readonly cores: { readonly publisher: number; readonly subscriber: number; readonly serve: number }
   readonly sums: { readonly published: string; readonly seen: string }
   readonly latencyMicros: Percentiles
+  /** In the open loop: how late the publisher offered what was due, which is in the latency. */
+  readonly latenessMicros: Percentiles | undefined
   readonly heapBytesPerRecord: number
   readonly laneFullEvents: number
   /** The longest time from a batch's sealing to its delivery, of each second. */
@@ -267,6 +269,9 @@ const figureOf = ({ key, order, recordBytes }: Scenario, records: number, outcom
       cores: { publisher: published.cores, subscriber: seen.cores, serve: outcome.serverCores },
       sums: { published: published.sum, seen: seen.sum },
       latencyMicros: Histogram.merged([published.latency]).percentiles(),
+      latenessMicros: published.lateness === undefined
+        ? undefined
+        : Histogram.merged([published.lateness]).percentiles(),
       heapBytesPerRecord: published.heapBytesPerRecord,
       laneFullEvents: published.fullEvents,
       lagMillis: seen.lagMillis

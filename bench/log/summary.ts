@@ -27,6 +27,7 @@ export interface LogSummary {
   readonly latencyMicros: { readonly p50: Spread; readonly p99: Spread; readonly p999: Spread }
   /** The longest time from a batch's sealing to its delivery: of the first, the second and the last third of a run. */
   readonly lagMillis: ReadonlyArray<Spread>
+  readonly latenessMicros: { readonly p50: Spread; readonly p99: Spread } | undefined
 }
 
 export interface Summary {
@@ -140,6 +141,8 @@ const longestOf = (lags: ReadonlyArray<number>, third: number): number => {
 const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
   if (logs.length === 0) return undefined
   const spread = (f: (log: LogFigure) => number) => spreadOf(logs.map(f)) as Spread
+  const lateness = logs.flatMap(({ latenessMicros }) => latenessMicros ?? [])
+  const [late50, late99] = [spreadOf(lateness.map(({ p50 }) => p50)), spreadOf(lateness.map(({ p99 }) => p99))]
   return {
     deliveredGigabytesPerSecond: spread((log) => log.deliveredGigabytesPerSecond),
     publisherCores: spread(({ cores }) => cores.publisher),
@@ -151,6 +154,7 @@ const logSummary = (logs: ReadonlyArray<LogFigure>): LogSummary | undefined => {
       p99: spread(({ latencyMicros }) => latencyMicros.p99),
       p999: spread(({ latencyMicros }) => latencyMicros.p999)
     },
-    lagMillis: [0, 1, 2].map((third) => spread(({ lagMillis }) => longestOf(lagMillis, third)))
+    lagMillis: [0, 1, 2].map((third) => spread(({ lagMillis }) => longestOf(lagMillis, third))),
+    latenessMicros: late50 === undefined || late99 === undefined ? undefined : { p50: late50, p99: late99 }
   }
 }

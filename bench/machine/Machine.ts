@@ -8,10 +8,10 @@ import { attemptPromise } from "../../src/layers/native/region/NativeError.ts"
 import type { Coherence } from "../../src/services/CxlMemory.ts"
 import type { RegionError } from "../../src/services/schema/RegionError.ts"
 import { answerBarely, askBarely, openDoorbell } from "./Doorbell.ts"
-import { type CopyLimit, measuring, type RoundTrips, type VerbCost } from "./native.ts"
+import { type CopyLimit, measuring, type PassCost, type RoundTrips, type VerbCost } from "./native.ts"
 import { openPublishCost } from "./PublishCost.ts"
 
-export type { CopyLimit, RoundTrips, VerbCost } from "./native.ts"
+export type { CopyLimit, PassCost, RoundTrips, VerbCost } from "./native.ts"
 
 /** Round trip of one cache line between two spinning threads, in microseconds: shows how near two cores are. */
 export const lineRoundTripMicros: Effect.Effect<number, RegionError> = Effect.flatMap(
@@ -24,6 +24,10 @@ export const verbCosts: Effect.Effect<ReadonlyArray<VerbCost>, RegionError> = Ef
   measuring,
   (addon) => attemptPromise("", () => addon.measureVerbs())
 )
+
+/** A pass of the sequencer with one session, in a region with so many brokers and slots of sessions. */
+export const passCost = (brokers: number, clients: number): Effect.Effect<PassCost, RegionError> =>
+  Effect.flatMap(measuring, (addon) => attemptPromise("", () => addon.measurePass(brokers, clients)))
 
 export interface CopyLimitOptions {
   readonly totalBytes: number

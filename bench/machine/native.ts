@@ -25,6 +25,16 @@ export interface VerbCost {
   readonly flushed: number
 }
 
+/** What a pass of the sequencer costs in nanoseconds, with one session. */
+export interface PassCost {
+  /** Between two sleeps, while nothing is published. */
+  readonly idleNanos: number
+  /** The same with one batch in each pass, and its publishing. */
+  readonly batchNanos: number
+  /** One that looks at everything, while nothing is published. */
+  readonly wholeNanos: number
+}
+
 /** An attachment that writes rings. */
 export interface PublishCost {
   /** The nanoseconds to write that many messages of that size to one of the rings, each published on its own. */
@@ -47,6 +57,7 @@ export interface Measuring {
     publishEveryBytes: number,
     flushed: boolean
   ): Promise<CopyLimit>
+  measurePass(brokers: number, clients: number): Promise<PassCost>
   measureVerbs(): Promise<ReadonlyArray<VerbCost>>
   measureLineRoundTrip(): Promise<number>
   measureFutexRoundTrips(trips: number): Promise<RoundTrips>

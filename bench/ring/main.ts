@@ -16,7 +16,7 @@ import { countFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
 import { attemptsSetting, benchmark, runsSetting } from "../harness/command.ts"
 import { type Goal, ratioOf } from "../harness/comparison.ts"
-import { asleepRivals, rivalFigure, spinningRival, streamRivals } from "../rivals/scenarios.ts"
+import { asleepRivals, rivalFigure, spinningRivals, streamRivals } from "../rivals/scenarios.ts"
 import * as Scenarios from "./scenarios.ts"
 import type { Measuring, Stream } from "./scenarios.ts"
 
@@ -48,8 +48,8 @@ export const benchRing = Command.make(
   Command.withDescription(
     lines(
       "Measures rings between processes: messages a second to one and two readers, and round trips that spin and that",
-      "sleep, and the cost of readers that were killed in their sleep. In the same run: the machine's own limits, worker_threads, child_process, Unix sockets and, where it is",
-      "installed, zeromq."
+      "sleep, and the cost of readers that were killed in their sleep. In the same run: the machine's own limits, worker_threads, child_process, Unix sockets and, where they are",
+      "installed, zeromq and ringbuf.js."
     )
   ),
   Command.withShortDescription("Throughput and round trips of rings")
@@ -112,7 +112,7 @@ const measurementsOf = (
         Scenarios.tripsFigure(keys.spin, "spin", trips),
         Scenarios.tripsFigure(keys.poll, "poll", trips),
         Scenarios.tripsFigure(keys.adaptive, "adaptive", trips),
-        rivalFigure(spinningRival, trips)
+        ...spinningRivals.map((rival) => rivalFigure(rival, trips))
       ]
     case "asleep":
       return [

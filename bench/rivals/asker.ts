@@ -7,8 +7,10 @@ import type * as Scope from "effect/Scope"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { askAtomics } from "./atomics.ts"
-import { type Carrying, type Channel, openAsker, RivalMissing } from "./channel.ts"
+import { type Carrying, type Channel, openAsker } from "./channel.ts"
 import { RivalAsker, type RivalJob, type RivalResult, windowOf } from "./jobs.ts"
+import { RivalMissing } from "./missing.ts"
+import { askRingbuf, streamRingbuf } from "./ringbuf.ts"
 
 /** The rival cannot be used here. */
 class RivalFailed extends Schema.TaggedError<RivalFailed>()("RivalFailed", { reason: Schema.String }) {
@@ -79,13 +81,24 @@ const oneWay = (channel: Channel, job: RivalJob): Effect.Effect<RivalResult> =>
     pump()
   })
 
+const blocking = (job: RivalJob, trips: () => Promise<Float64Array>): Effect.Effect<RivalResult, RivalFailed> =>
+  Effect.map(
+    Effect.tryPromise({ try: trips, catch: failed }),
+    (micros) => ({ latency: Histogram.encodedOf(micros, job.warmup), messagesPerSecond: 0, agrees: true })
+  )
+
 const measure = (job: RivalJob): Effect.Effect<RivalResult, RivalFailed, Scope.Scope> => {
   const { rival } = job
   if (rival === "atomicsSpin" || rival === "atomicsWait") {
-    return Effect.map(
-      Effect.tryPromise({ try: () => askAtomics(job), catch: failed }),
-      (micros) => ({ latency: Histogram.encodedOf(micros, job.warmup), messagesPerSecond: 0, agrees: true })
-    )
+    return blocking(job, () => askAtomics(job))
+  }
+  if (rival === "ringbuf") {
+    return job.oneWay
+      ? Effect.map(
+        Effect.tryPromise({ try: () => streamRingbuf(job), catch: failed }),
+        (streamed) => ({ ...streamed, latency: noLatency })
+      )
+      : blocking(job, () => askRingbuf(job))
   }
   return Effect.flatMap(
     channelOf(rival, job),

@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parentPort, Worker } from "node:worker_threads"
 import type { RivalJob } from "./jobs.ts"
+import { loadRival } from "./missing.ts"
 
 /** Whole messages, in the order in which they were sent. */
 export interface Channel {
@@ -17,10 +18,7 @@ export interface Channel {
   readonly close: () => void
 }
 
-export type Carrying = Exclude<RivalJob["rival"], "atomicsSpin" | "atomicsWait">
-
-/** zeromq is not installed. */
-export class RivalMissing extends Error {}
+export type Carrying = Exclude<RivalJob["rival"], "atomicsSpin" | "atomicsWait" | "ringbuf">
 
 export const peerUrl = new URL("./peer.ts", import.meta.url)
 
@@ -144,11 +142,9 @@ interface Pair extends AsyncIterable<ReadonlyArray<Uint8Array>> {
   readonly close: () => void
 }
 
-const zeromq = "zeromq"
-
 const zeromqChannel = async (job: RivalJob, side: "bind" | "connect", at = pathOf("zeromq")): Promise<Channel> => {
-  const module = await import(zeromq).catch(() => Promise.reject(new RivalMissing("zeromq is not installed")))
-  const socket = new (module as { Pair: new() => Pair }).Pair()
+  const { Pair } = await loadRival("zeromq") as { Pair: new() => Pair }
+  const socket = new Pair()
   const address = `ipc://${at}`
   let peer: ChildProcess | undefined
   if (side === "bind") {

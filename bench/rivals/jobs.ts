@@ -5,7 +5,7 @@ import * as Schema from "effect/Schema"
 import { LatencyHistogram } from "../../src/programs/measure/latency.ts"
 import { type ChildProgram, programBeside } from "../../src/programs/processes/protocol.ts"
 
-/** The ways to communicate between threads and processes in Node.js, and zeromq if it is installed. */
+/** The ways to communicate between threads and processes in Node.js, and packages that are installed. */
 export const Rival = Schema.Literals([
   "atomicsSpin",
   "atomicsWait",
@@ -13,7 +13,8 @@ export const Rival = Schema.Literals([
   "ipcAdvanced",
   "ipcJson",
   "unixSocket",
-  "zeromq"
+  "zeromq",
+  "ringbuf"
 ])
 export type Rival = typeof Rival.Type
 

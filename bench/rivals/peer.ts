@@ -6,6 +6,7 @@ import { isMainThread, workerData } from "node:worker_threads"
 import { answerAtomics } from "./atomics.ts"
 import { type Channel, openAnswerer } from "./channel.ts"
 import { type RivalJob, windowOf } from "./jobs.ts"
+import { answerRingbuf } from "./ringbuf.ts"
 
 const echo = (channel: Channel): void => channel.listen((message) => channel.send(message))
 
@@ -26,6 +27,7 @@ const count = (channel: Channel, job: RivalJob): void => {
 const serve = async (job: RivalJob, path: string): Promise<void> => {
   const { rival } = job
   if (rival === "atomicsSpin" || rival === "atomicsWait") return answerAtomics(workerData)
+  if (rival === "ringbuf") return answerRingbuf(workerData)
   const channel = await openAnswerer(rival, job, path)
   if (job.oneWay) count(channel, job)
   else echo(channel)

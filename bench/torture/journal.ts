@@ -8,6 +8,12 @@ import { existsSync, openSync, readFileSync, writeSync } from "node:fs"
 /** A publisher's numbering: of one process or, with an identity, of all processes that have it. */
 const source = { publisher: Schema.Int, life: Schema.Int }
 
+/** When, in microseconds of a clock that all processes of the host share and that never goes back. */
+const at = { at: Schema.Int }
+
+/** The process is attached to that region now: what it writes behind this is of the log there, and of this topic. */
+const Joined = Schema.TaggedStruct("Joined", { region: Schema.String, topic: Schema.String })
+
 /** A publisher was opened. Its first record has the number `committed`. */
 const Opened = Schema.TaggedStruct("Opened", { ...source, sessionId: Schema.Int, committed: Schema.Int })
 
@@ -17,6 +23,7 @@ const Opened = Schema.TaggedStruct("Opened", { ...source, sessionId: Schema.Int,
  */
 const Progressed = Schema.TaggedStruct("Progressed", {
   ...source,
+  ...at,
   accepted: Schema.Int,
   acknowledged: Schema.Int,
   end: Schema.Int
@@ -25,8 +32,11 @@ const Progressed = Schema.TaggedStruct("Progressed", {
 /** The publisher has ended by itself; each record that it accepted was acknowledged, unless it was `fenced`. */
 const Closed = Schema.TaggedStruct("Closed", { ...source, accepted: Schema.Int, fenced: Schema.Boolean })
 
-/** A subscriber was opened, and begins at that position. */
-const Attached = Schema.TaggedStruct("Attached", { position: Schema.Int })
+/** A subscriber was opened, and begins at that position. It sees only what is durable, or all that is ordered. */
+const Attached = Schema.TaggedStruct("Attached", {
+  position: Schema.Int,
+  isolation: Schema.optionalKey(Schema.Literals(["ordered", "durable"]))
+})
 
 /** Records that follow each other, in the topic as at their source and in their session. */
 const Run = Schema.TaggedStruct("Run", {
@@ -41,7 +51,47 @@ const Run = Schema.TaggedStruct("Run", {
 /** A record whose bytes are not what its publisher wrote. */
 const Torn = Schema.TaggedStruct("Torn", { position: Schema.Int })
 
-const Entry = Schema.Union([Opened, Progressed, Closed, Attached, Run, Torn])
+/** The holder of a cursor is about to commit. */
+const Committing = Schema.TaggedStruct("Committing", { position: Schema.Int })
+
+/** Its commit has returned; a durable one is said to be on the disks. */
+const Committed = Schema.TaggedStruct("Committed", { position: Schema.Int, durable: Schema.Boolean })
+
+/** The disk of a replica has synced all records below, and is about to tell so. */
+const Synced = Schema.TaggedStruct("Synced", { ...at, replica: Schema.String, position: Schema.Int })
+
+/** The files of a replica were read from their beginning, which is at `position`; the runs that follow are in them. */
+const Files = Schema.TaggedStruct("Files", { ...at, replica: Schema.String, position: Schema.Int })
+
+/** The files of a replica contradict their format. */
+const Damaged = Schema.TaggedStruct("Damaged", { replica: Schema.String, what: Schema.String })
+
+/** The log was restored: the topic goes on at `position`, in a new term. */
+const Restored = Schema.TaggedStruct("Restored", { ...at, position: Schema.Int, term: Schema.Int })
+
+/** Nothing more came to that topic in this region. */
+const Ended = Schema.TaggedStruct("Ended", { topic: Schema.String, end: Schema.Int })
+
+/** From `from` on a replica's disk did not sync, and until `at`. */
+const Withheld = Schema.TaggedStruct("Withheld", { ...at, replica: Schema.String, from: Schema.Int })
+
+const Entry = Schema.Union([
+  Joined,
+  Opened,
+  Progressed,
+  Closed,
+  Attached,
+  Run,
+  Torn,
+  Committing,
+  Committed,
+  Synced,
+  Files,
+  Damaged,
+  Restored,
+  Ended,
+  Withheld
+])
 export type Entry = typeof Entry.Type
 export type Run = typeof Run.Type
 export type Opened = typeof Opened.Type
@@ -55,6 +105,9 @@ export interface Journal {
 }
 
 export type Write = (entry: Entry) => void
+
+/** The present time as entries have it. */
+export const nowMicros = (): number => Number(process.hrtime.bigint() / 1000n)
 
 /** Each entry is written before the call returns. */
 export const journalTo = (path: string): Write => {

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The torture: `npm run torture -- --minutes 5 --seed S` kills, stops and restarts servers, standbys, publishers and
- * subscribers of a log under load, and gives a verdict on what all of them wrote down.
+ * The torture: `npm run torture -- --minutes 5 --seed S` kills, stops and restarts servers, standbys, replicas, publishers and
+ * subscribers of a log under load, lets disks fail, loses its memory and restores it, and gives a verdict on what all of
+ * them wrote down.
  */
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -19,13 +20,14 @@ import { printReport } from "../../src/programs/cli/report.ts"
 import { runCommand } from "../../src/programs/cli/run-command.ts"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { countFlag } from "../../src/programs/cli/units.ts"
-import { Cast } from "./cast.ts"
-import { faults } from "./faults.ts"
-import { TortureTopic } from "./jobs.ts"
+import { Cast, replicaNames } from "./cast.ts"
+import { faults, kindsOf } from "./faults/faults.ts"
+import { endOf, noteFiles, noteRegion } from "./faults/restored.ts"
+import { type Plant, plants, StoredTopic, TortureTopic } from "./jobs.ts"
 import { until } from "./processes.ts"
 import { type Choose, chooser } from "./random.ts"
 import * as Report from "./report.ts"
-import { verdictOf } from "./verdict.ts"
+import { verdictOf } from "./verdict/verdict.ts"
 
 const seedMost = 2 ** 31
 
@@ -36,24 +38,33 @@ const flags = {
     Flag.withDescription("Determines the faults and their order; default: random, and printed"),
     Flag.optional
   ),
+  plant: Flag.Literals("plant", plants).pipe(
+    Flag.withDescription("Plants a fault below the replicas, which the verdict must find, and does what shows it"),
+    Flag.optional
+  ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
 }
 
-/** All kinds once in an order of their own, then again. */
-const nextKind = (choose: Choose) => {
+/** All kinds in an order of their own, then again. */
+const nextKind = (kinds: ReadonlyArray<string>, choose: Choose) => {
   let left: Array<string> = []
   return (): string => {
-    if (left.length === 0) left = Object.keys(faults)
+    if (left.length === 0) left = [...kinds]
     return left.splice(choose(left.length), 1)[0] as string
   }
 }
 
 // Each kind is inflicted at least once, however short the time is. Ends at the first fault that the log does not survive.
-const inflict = Effect.fnUntraced(function*(cast: Cast, choose: Choose, millis: number) {
-  const next = nextKind(choose)
+const inflict = Effect.fnUntraced(function*(
+  cast: Cast,
+  kinds: ReadonlyArray<string>,
+  choose: Choose,
+  millis: number
+) {
+  const next = nextKind(kinds, choose)
   const inflicted: Array<Report.Inflicted> = []
   const began = performance.now()
-  while (inflicted.length < Object.keys(faults).length || performance.now() - began < millis) {
+  while (inflicted.length < kinds.length || performance.now() - began < millis) {
     const kind = next()
     const recovery = yield* Effect.result(faults[kind]!(cast, choose))
     if (Result.isFailure(recovery)) return { inflicted, stuck: `${kind}: ${recovery.failure.message}` }
@@ -64,40 +75,50 @@ const inflict = Effect.fnUntraced(function*(cast: Cast, choose: Choose, millis: 
   return { inflicted, stuck: undefined }
 })
 
-// Publishers end first; then the subscribers read what they left.
+// Publishers end first; then the subscribers read what they left, and files and a witness are read from the beginning.
 const finish = Effect.fnUntraced(function*(cast: Cast) {
   for (const publisher of cast.publishers) publisher.end(0)
   yield* until("the end of all publishers", () => cast.publishers.every(({ ended }) => ended !== undefined))
-  const { topics } = yield* Regions.inspectLog(CxlMemory.regionPath(cast.region))
-  const end = topics.find(({ name }) => name === TortureTopic.name)?.bounds?.end ?? 0
-  for (const subscriber of cast.subscribers) subscriber.end(end)
-  yield* until("the end of all subscribers", () => cast.subscribers.every(({ ended }) => ended !== undefined))
-  return end
+  const ends = new Map<string, number>()
+  for (const { name } of [TortureTopic, StoredTopic]) {
+    const end = yield* endOf(cast, name)
+    ends.set(name, end)
+    cast.write({ _tag: "Ended", topic: name, end })
+  }
+  const witness = yield* cast.startWitness
+  const readers = [...cast.subscribers, ...cast.holder === undefined ? [] : [cast.holder]]
+  for (const reader of readers) reader.end(ends.get(cast.topicOf(reader)) ?? 0)
+  witness.end(ends.get(StoredTopic.name) ?? 0)
+  yield* until("the end of all subscribers", () => [...readers, witness].every(({ ended }) => ended !== undefined))
+  for (const replica of cast.replicas.values()) replica.signal("SIGTERM")
+  yield* until("the end of all replicas", () => [...cast.replicas.values()].every(({ ended }) => ended !== undefined))
+  yield* noteFiles(cast)
 })
 
-const run = (seed: number, millis: number, folder: string) =>
+const terms = { ordered: TortureTopic.name, durable: StoredTopic.name, replicas: replicaNames }
+
+const run = (seed: number, millis: number, folder: string, plant: Plant | undefined) =>
   Effect.gen(function*() {
     const choose = chooser(seed)
-    const cast = new Cast(`torture-${process.pid}`, folder, choose)
+    const cast = new Cast(`torture-${process.pid}`, folder, choose, plant)
     // Runs when all processes are gone: what they leave is a recoverable log.
     yield* Effect.addFinalizer(() =>
       Effect.ignore(Regions.removeDead(CxlMemory.regionPath(cast.region), { discard: true }))
     )
     return yield* Effect.scoped(Effect.gen(function*() {
       const began = performance.now()
-      const started = yield* Effect.result(cast.start)
+      const started = yield* Effect.result(Effect.tap(cast.start, () => Effect.sync(() => noteRegion(cast))))
       const { inflicted, stuck } = Result.isSuccess(started)
-        ? yield* inflict(cast, choose, millis)
+        ? yield* inflict(cast, kindsOf(plant), choose, millis)
         : { inflicted: [], stuck: `the start: ${started.failure.message}` }
-      const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(cast.lastRead())
-      const end = Result.isSuccess(ended) ? ended.success : cast.lastRead()
+      const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(undefined)
       return Report.report({
         seed,
         millis: performance.now() - began,
         inflicted,
         delayed: cast.delayed,
         stuck: stuck ?? (Result.isFailure(ended) ? ended.failure.message : undefined),
-        verdict: verdictOf(cast.journals(), end)
+        verdict: verdictOf(cast.journals(), terms)
       })
     }))
   })
@@ -105,13 +126,13 @@ const run = (seed: number, millis: number, folder: string) =>
 const torture = Command.make(
   "torture",
   flags,
-  Effect.fnUntraced(function*({ json, minutes, seconds, seed }) {
+  Effect.fnUntraced(function*({ json, minutes, plant, seconds, seed }) {
     const chosen = Option.getOrElse(seed, () => Math.trunc(performance.timeOrigin) % seedMost)
     yield* removeLeftovers("torture-")
     yield* writeNotice(`seed ${chosen}`)
     const folder = mkdtempSync(join(tmpdir(), "ringfence-torture-"))
     const millis = 1000 * Option.getOrElse(seconds, () => 60 * minutes)
-    const report = yield* Effect.scoped(run(chosen, millis, folder))
+    const report = yield* Effect.scoped(run(chosen, millis, folder, Option.getOrUndefined(plant)))
     yield* printReport(json, report, Report.describe, codeOfChecks(report.passed))
     if (report.passed) return rmSync(folder, { recursive: true })
     yield* writeNotice(`what the processes wrote down and said is in ${folder}`)

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
-import type { Write } from "./journal.ts"
+import { nowMicros, type Write } from "./journal.ts"
 
 export interface Looks<E, R> {
   readonly acknowledged: () => number
@@ -24,8 +24,9 @@ export const makeProgress = <E, R>(
   const one = Semaphore.makeUnsafe(1)
   return Effect.fnUntraced(function*(accepted: number) {
     const acknowledged = looks.acknowledged()
+    const at = nowMicros()
     const end = yield* looks.end
-    write({ _tag: "Progressed", publisher, life, accepted, acknowledged, end })
+    write({ _tag: "Progressed", publisher, life, at, accepted, acknowledged, end })
     return acknowledged
   }, one.withPermits(1))
 }

@@ -4,8 +4,8 @@
 import { type Check, check, checkLine } from "../../src/programs/cli/checks.ts"
 import { table } from "../../src/programs/cli/report.ts"
 import { formatCount, formatMillis } from "../../src/programs/cli/units.ts"
-import { faults } from "./faults.ts"
-import type { Verdict } from "./verdict.ts"
+import { faults } from "./faults/faults.ts"
+import type { Verdict } from "./verdict/verdict.ts"
 
 export interface Inflicted {
   readonly kind: string

@@ -386,8 +386,14 @@ export interface RingReaderHandle {
   info(): NativeRingReader
   /** The ring's bytes, twice in a row. Detached when the region closes. */
   buffer(): ArrayBuffer
+  /** The word up to which the ring is published, in memory that others write. It justifies no read: `available` does. */
+  leadWindow(): ArrayBuffer
+  /** The generation of this reader's place that was evicted last, in memory that others write. */
+  evictedWindow(): ArrayBuffer
   /** The generation of the ring's present writer. */
   generation(): number
+  /** This reader's generation of its place, another one behind each `rejoin`. */
+  ownGeneration(): number
   /**
    * Position below which bytes may be read, -1 once the reader is evicted or finds damage. Over flushed memory it may lie
    * within a frame: the next call shows more of it.

@@ -3,6 +3,10 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { decodeFromCompressedBase64 } from "hdr-histogram-js"
+import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { childrenOf, filesOf, isAlive, run, start, untilTrue } from "../programs/harness.ts"
 
 interface Report {
@@ -14,7 +18,12 @@ interface Report {
       readonly placement: string
       readonly probesMicros: ReadonlyArray<number>
       readonly values: ReadonlyArray<
-        { readonly key: string; readonly values: Readonly<Record<string, number>>; readonly agrees: boolean }
+        {
+          readonly key: string
+          readonly values: Readonly<Record<string, number>>
+          readonly agrees: boolean
+          readonly latency?: string
+        }
       >
     }>
   >
@@ -97,13 +106,14 @@ describe.skipIf(process.platform !== "linux")("bench ring", () => {
     () =>
       Effect.gen(function*() {
         const spinning = yield* group("spinning")
-        assert.strictEqual(spinning.values.length, 6)
+        assert.strictEqual(spinning.values.length, 7)
+        assert.match(spinning.values.at(-1)?.key ?? "", /^ringbuf\.js, spinning/)
         const asleep = yield* group("asleep")
         assert.deepStrictEqual(
           asleep.values.map(({ key }) => key),
           ["futex, native, asleep", "ring, native, asleep", "bare wake-up, asleep", "ring, park"]
         )
-        for (const { values } of [...spinning.values.slice(1), ...asleep.values]) {
+        for (const { values } of [...spinning.values.slice(1, 6), ...asleep.values]) {
           assertPositive(values, ["p50Micros", "p99Micros"])
           assert.isAtMost(values["p50Micros"] ?? 0, values["p99Micros"] ?? 0)
         }
@@ -128,13 +138,15 @@ describe.skipIf(process.platform !== "linux")("bench ring", () => {
     Effect.gen(function*() {
       const trips = yield* group("rivals")
       const streams = yield* group("rival streams")
-      const missing = (key: string) => key.endsWith("zeromq is not installed")
+      const missing = (key: string) => key.endsWith("is not installed")
       for (const { agrees, key, values } of [...trips.values, ...streams.values].filter(({ key }) => !missing(key))) {
         assert.isTrue(agrees, key)
         assertPositive(values, Object.keys(values))
       }
       const keys = trips.values.map(({ key }) => key)
       assert.includeMembers(keys, ["worker_threads, postMessage", "child_process, advanced", "Unix socket"])
+      assert.isTrue(keys.some((key) => key.startsWith("zeromq")))
+      assert.isTrue(streams.values.some(({ key }) => key.startsWith("ringbuf.js")))
     }), 3 * minutes)
 })
 
@@ -167,6 +179,53 @@ describe.skipIf(process.platform !== "linux")("bench rpc", () => {
       ])
       for (const { values: of } of values) assertPositive(of, ["p50Micros", "p99Micros"])
     }), 2 * minutes)
+})
+
+describe.skipIf(process.platform !== "linux")("bench report", () => {
+  it.live(
+    "writes a page of charts without a script, and every figure, and adds the runs of a former report",
+    () =>
+      Effect.gen(function*() {
+        const folder = yield* Effect.acquireRelease(
+          Effect.sync(() => mkdtempSync(join(tmpdir(), "ringfence-report-"))),
+          (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+        )
+        const sizes = ["--mib", "4", "--trips", "100", "--attempts", "1", "--results", folder]
+        const reported = (args: ReadonlyArray<string>) =>
+          Effect.map(
+            run(["report", ...sizes, ...args, "--json"], { patience: "5 minutes", program: rig }),
+            ({ code, stderr, text }) => {
+              assert.strictEqual(code, 0, stderr)
+              const { figures, page } = JSON.parse(text) as { readonly page: string; readonly figures: string }
+              return {
+                figures,
+                page: readFileSync(page, "utf8"),
+                report: JSON.parse(readFileSync(figures, "utf8")) as Report
+              }
+            }
+          )
+        const { figures, page, report } = yield* reported([])
+        assert.strictEqual(page.match(/<svg /g)?.length, 6)
+        assert.notMatch(page, /<script|NaN|undefined|Infinity/)
+        for (const title of ["Throughput by message size", "Latency by percentile", "Growth: readers"]) {
+          assert.include(page, title)
+        }
+        for (const label of ["copy limit", "Unix socket, packed", "throughput, GB/s", "latency, microseconds"]) {
+          assert.include(page, label)
+        }
+        assert.deepStrictEqual(report.disagreeing, [])
+        const latencies = report.rounds.flat().flatMap(({ values }) => values).flatMap(({ latency }) => latency ?? [])
+        assert.isAtLeast(latencies.length, 8)
+        for (const latency of latencies) assert.isAbove(decodeFromCompressedBase64(latency).totalCount, 0)
+        const former = join(folder, "former.json")
+        renameSync(figures, former)
+        assert.lengthOf((yield* reported(["--former", former])).report.rounds, 2)
+        const { code, stderr } = yield* run(["report", "--former", join(folder, "none.json")], { program: rig })
+        assert.strictEqual(code, 2)
+        assert.match(stderr, /cannot read .*none\.json/)
+      }),
+    11 * minutes
+  )
 })
 
 describe.skipIf(process.platform !== "linux")("benchmarks", () => {

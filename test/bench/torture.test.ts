@@ -17,19 +17,29 @@ interface Run {
 }
 
 type Entry =
+  | { readonly _tag: "Joined"; region: string; topic: string }
   | Run
   | { readonly _tag: "Opened"; publisher: number; life: number; sessionId: number; committed: number }
   | {
     readonly _tag: "Progressed"
     publisher: number
     life: number
+    at: number
     accepted: number
     acknowledged: number
     end: number
   }
   | { readonly _tag: "Closed"; publisher: number; life: number; accepted: number; fenced: boolean }
-  | { readonly _tag: "Attached"; position: number }
+  | { readonly _tag: "Attached"; position: number; isolation?: "durable" }
   | { readonly _tag: "Torn"; position: number }
+  | { readonly _tag: "Committing"; position: number }
+  | { readonly _tag: "Committed"; position: number; durable: boolean }
+  | { readonly _tag: "Synced"; replica: string; position: number; at: number }
+  | { readonly _tag: "Files"; replica: string; position: number; at: number }
+  | { readonly _tag: "Damaged"; replica: string; what: string }
+  | { readonly _tag: "Restored"; position: number; term: number; at: number }
+  | { readonly _tag: "Ended"; topic: string; end: number }
+  | { readonly _tag: "Withheld"; replica: string; from: number; at: number }
 
 interface Journal {
   readonly process: string
@@ -58,9 +68,10 @@ const runs: ReadonlyArray<Run> = [
 
 const end = 70
 
+const joined = (region: string, topic: string): Entry => ({ _tag: "Joined", region, topic })
+
 interface Sample {
   readonly journals: ReadonlyArray<Journal>
-  end: number
 }
 
 const opened = (publisher: number, sessionId: number, committed: number): Entry => ({
@@ -71,10 +82,11 @@ const opened = (publisher: number, sessionId: number, committed: number): Entry 
   committed
 })
 
-const progressed = (publisher: number, accepted: number, acknowledged: number, end: number): Entry => ({
+const progressed = (publisher: number, accepted: number, acknowledged: number, end: number, at = 0): Entry => ({
   _tag: "Progressed",
   publisher,
   life: publisher,
+  at,
   accepted,
   acknowledged,
   end
@@ -89,32 +101,155 @@ const closed = (publisher: number, accepted: number): Entry => ({
 })
 
 /** The first life of publisher 0 was killed behind its twentieth record; the second reader began anew in the midst. */
+const ordered: ReadonlyArray<Journal> = [
+  { process: "publisher-0.1", entries: [opened(0, 11, 0), progressed(0, 10, 0, 0), progressed(0, 25, 20, 30, 20)] },
+  {
+    process: "publisher-1.2",
+    entries: [opened(1, 12, 0), progressed(1, 20, 10, 20, 20), progressed(1, 30, 30, 60, 40), closed(1, 30)]
+  },
+  { process: "publisher-0.3", entries: [opened(0, 13, 20), progressed(0, 40, 30, 50, 40), closed(0, 40)] },
+  { process: "subscriber-0", entries: [{ _tag: "Attached", position: 0 }, ...runs] },
+  { process: "subscriber-1", entries: [{ _tag: "Attached", position: 0 }, ...runs.slice(0, 3)] },
+  { process: "subscriber-1", entries: [{ _tag: "Attached", position: 40 }, ...runs.slice(4)] }
+]
+
+/** Ten records of the publisher with an identity in the durable topic, from that one on, in the session of a region. */
+const stored = (position: number, sessionId: number, firstMessage: number, records = 10): Run => ({
+  _tag: "Run",
+  publisher: 3,
+  life: 0,
+  position,
+  first: position,
+  records,
+  sessionId,
+  firstMessage
+})
+
+const before = [stored(0, 1, 0), stored(10, 1, 10), stored(20, 1, 20)]
+/** Of the region that was restored at 20: the record at 20 was ordered before, and not durable. */
+const after = [stored(20, 1, 0), stored(30, 1, 10)]
+
+const synced = (position: number, at: number, replica: string): Entry => ({ _tag: "Synced", replica, position, at })
+const files = (replica: string, at: number): Entry => ({ _tag: "Files", replica, position: 0, at })
+const acknowledged = (accepted: number, acknowledged: number, at: number): Entry => ({
+  ...progressed(3, accepted, acknowledged, accepted, at),
+  life: 0
+} as Entry)
+const openedDurably = (sessionId: number, committed: number): Entry => ({
+  ...opened(3, sessionId, committed),
+  life: 0
+} as Entry)
+
+/** The durable topic: 20 records are synced and 30 ordered when the log is lost at 50; at the end there are 40. */
+const durable: ReadonlyArray<Journal> = [
+  {
+    process: "publisher-3",
+    entries: [
+      openedDurably(1, 0),
+      acknowledged(10, 0, 10),
+      acknowledged(30, 20, 30),
+      joined("two", "stored"),
+      openedDurably(1, 20),
+      acknowledged(40, 40, 80),
+      { ...closed(3, 40), life: 0 } as Entry
+    ]
+  },
+  {
+    process: "holder.1",
+    entries: [
+      { _tag: "Attached", position: 0, isolation: "durable" },
+      before[0]!,
+      { _tag: "Committing", position: 10 },
+      { _tag: "Committed", position: 10, durable: true },
+      before[1]!,
+      { _tag: "Committing", position: 20 },
+      { _tag: "Committed", position: 20, durable: false }
+    ]
+  },
+  {
+    process: "holder.2",
+    entries: [
+      joined("two", "stored"),
+      { _tag: "Attached", position: 10, isolation: "durable" },
+      before[1]!,
+      ...after
+    ]
+  },
+  {
+    process: "subscriber-2",
+    entries: [
+      { _tag: "Attached", position: 0 },
+      ...before,
+      joined("two", "stored"),
+      { _tag: "Attached", position: 20 },
+      ...after
+    ]
+  },
+  { process: "files-a.1", entries: [files("a", 55), ...before.slice(0, 2)] },
+  { process: "files-b.1", entries: [files("b", 55), ...before.slice(0, 2)] },
+  { process: "files-a.2", entries: [joined("two", "stored"), files("a", 90), ...before.slice(0, 2), ...after] },
+  { process: "files-b.2", entries: [joined("two", "stored"), files("b", 90), ...before.slice(0, 2), ...after] },
+  { process: "disk-a", entries: [synced(10, 12, "a"), synced(20, 20, "a"), synced(40, 70, "a")] },
+  { process: "disk-b", entries: [synced(20, 25, "b"), synced(40, 75, "b")] }
+]
+
+/** What the program that tortures has seen: two regions, and a replica that did not sync for a while. */
+const conducted: Journal = {
+  process: "conductor",
+  entries: [
+    joined("one", "stored"),
+    { _tag: "Withheld", replica: "b", from: 15, at: 45 },
+    { _tag: "Ended", topic: "torture", end },
+    joined("two", "stored"),
+    { _tag: "Restored", position: 20, term: 1, at: 60 },
+    { _tag: "Ended", topic: "torture", end: 0 },
+    { _tag: "Ended", topic: "stored", end: 40 }
+  ]
+}
+
+/** Each process begins in the first region, unless it says otherwise. Disks know of none. */
+const inFirst = (journals: ReadonlyArray<Journal>, topic: string): ReadonlyArray<Journal> =>
+  journals.map(({ entries, process }) => ({
+    process,
+    entries: entries[0]?._tag === "Joined" || process.startsWith("disk-") ? entries : [joined("one", topic), ...entries]
+  }))
+
+/** Each journal is cloned alone: two readers of a run share nothing. */
 const sample = (): Sample => ({
-  end,
-  journals: ([
-    { process: "publisher-0.1", entries: [opened(0, 11, 0), progressed(0, 10, 0, 0), progressed(0, 25, 20, 30)] },
-    {
-      process: "publisher-1.2",
-      entries: [opened(1, 12, 0), progressed(1, 20, 10, 20), progressed(1, 30, 30, 60), closed(1, 30)]
-    },
-    { process: "publisher-0.3", entries: [opened(0, 13, 20), progressed(0, 40, 30, 50), closed(0, 40)] },
-    { process: "subscriber-0", entries: [{ _tag: "Attached", position: 0 }, ...runs] },
-    { process: "subscriber-1", entries: [{ _tag: "Attached", position: 0 }, ...runs.slice(0, 3)] },
-    { process: "subscriber-1", entries: [{ _tag: "Attached", position: 40 }, ...runs.slice(4)] }
-  ] satisfies Array<Journal>).map((journal) => structuredClone(journal))
+  journals: [conducted, ...inFirst(ordered, "torture"), ...inFirst(durable, "stored")].map((journal) =>
+    structuredClone(journal)
+  )
 })
 
 /** Changes what each reader saw. */
 const seen = (sample: Sample, change: (run: Run) => boolean | void): void => {
   for (const journal of sample.journals) {
-    journal.entries = journal.entries.filter((entry) => entry._tag !== "Run" || change(entry) !== false)
+    journal.entries = journal.entries.filter((entry) =>
+      entry._tag !== "Run" || entry.publisher === 3 || change(entry) !== false
+    )
+  }
+}
+
+/** Changes what each reader of the durable topic saw, from the files or from memory. */
+const seenStored = (sample: Sample, change: (run: Run, process: string) => boolean | void): void => {
+  for (const journal of sample.journals) {
+    journal.entries = journal.entries.filter((entry) =>
+      entry._tag !== "Run" || entry.publisher !== 3 || change(entry, journal.process) !== false
+    )
+  }
+}
+
+const endsAt = (sample: Sample, topic: string, end: number): void => {
+  for (const entry of journal(sample, "conductor").entries) {
+    if (entry._tag === "Ended" && entry.topic === topic && entry.end > 0) entry.end = end
   }
 }
 
 const journal = (sample: Sample, process: string) => sample.journals.findLast((one) => one.process === process)!
 
 const at = <Tag extends Entry["_tag"]>(sample: Sample, process: string, index: number, _tag: Tag) => {
-  const entry = journal(sample, process).entries[index]
+  // Ahead of all stands where it was attached.
+  const entry = journal(sample, process).entries[index + 1]
   assert.strictEqual(entry?._tag, _tag)
   return entry as Extract<Entry, { readonly _tag: Tag }>
 }
@@ -125,12 +260,12 @@ const from = (position: number, change: (run: Run) => void) => (sample: Sample) 
 const planted: ReadonlyArray<readonly [what: string, promise: string, plant: (sample: Sample) => void]> = [
   ["an acknowledged record is lost", "kept", (all) => {
     seen(all, ({ position }) => position < 60)
-    all.end = 60
+    endsAt(all, "torture", 60)
     at(all, "publisher-0.3", 1, "Progressed").acknowledged = 40
   }],
   ["a publisher ends without its last records", "finished", (all) => {
     seen(all, ({ position }) => position < 60)
-    all.end = 60
+    endsAt(all, "torture", 60)
   }],
   [
     "a publisher's records have a hole",
@@ -192,15 +327,15 @@ const planted: ReadonlyArray<readonly [what: string, promise: string, plant: (sa
     })
   ],
   ["a reader misses positions", "dense", (all) => {
-    journal(all, "subscriber-0").entries.splice(3, 1)
+    journal(all, "subscriber-0").entries.splice(4, 1)
   }],
   ["a reader sees positions again", "dense", (all) => {
     const { entries } = journal(all, "subscriber-0")
-    entries.splice(3, 0, entries[2]!)
+    entries.splice(4, 0, entries[3]!)
   }],
   ["a reader goes back", "dense", (all) => {
     const { entries } = journal(all, "subscriber-0")
-    entries.splice(4, 0, { _tag: "Attached", position: 10 })
+    entries.splice(5, 0, { _tag: "Attached", position: 10 })
   }],
   ["readers see different records at a position", "agree", (all) => {
     at(all, "subscriber-0", 2, "Run").first = 10
@@ -216,7 +351,7 @@ const planted: ReadonlyArray<readonly [what: string, promise: string, plant: (sa
     seen(all, ({ position }) => position !== 20)
   }],
   ["readers end before the topic does", "complete", (all) => {
-    all.end = 80
+    endsAt(all, "torture", 80)
   }],
   ["a record is torn", "whole", (all) => {
     journal(all, "subscriber-0").entries.push({ _tag: "Torn", position: 70 })
@@ -239,7 +374,7 @@ const planted: ReadonlyArray<readonly [what: string, promise: string, plant: (sa
     at(all, "publisher-1.2", 1, "Progressed").acknowledged = 21
   }],
   ["an acknowledgement is taken back", "forward", (all) => {
-    journal(all, "publisher-1.2").entries.splice(3, 0, progressed(1, 30, 20, 70))
+    journal(all, "publisher-1.2").entries.splice(4, 0, progressed(1, 30, 20, 70))
   }],
   ["an identity goes back behind what was acknowledged", "identity", (all) => {
     at(all, "publisher-0.3", 0, "Opened").committed = 19
@@ -249,15 +384,104 @@ const planted: ReadonlyArray<readonly [what: string, promise: string, plant: (sa
   }],
   ["a fenced process commits behind its successor's beginning", "fenced", (all) => {
     at(all, "publisher-0.3", 0, "Opened").committed = 25
+  }],
+  ["a record is acknowledged as durable without a sync", "synced", (all) => {
+    journal(all, "disk-b").entries.splice(0, 1)
+  }],
+  ["a record is acknowledged as durable by one of two replicas", "synced", (all) => {
+    at(all, "publisher-3", 2, "Progressed").at = 22
+  }],
+  ["a cut ahead of the last commit block: the files of a replica lack what was acknowledged", "stored", (all) => {
+    journal(all, "files-b.1").entries.pop()
+  }],
+  ["the files of a replica lack the last records", "files", (all) => {
+    journal(all, "files-a.2").entries.pop()
+  }],
+  ["the files of a replica are damaged", "files", (all) => {
+    journal(all, "files-a.2").entries.push({ _tag: "Damaged", replica: "a", what: "the second follows the fourth" })
+  }],
+  ["the files of a replica do not begin at the beginning", "files", (all) => {
+    journal(all, "files-a.2").entries.splice(1, 2, { _tag: "Files", replica: "a", position: 10, at: 90 })
+  }],
+  ["a record of the files is torn", "whole", (all) => {
+    journal(all, "files-a.1").entries.push({ _tag: "Torn", position: 20 })
+  }],
+  ["positions are used again after a restore", "restored", (all) => {
+    restoredAt(all, 15)
+    reused(all)
+  }],
+  ["positions are used again for other records", "positions", (all) => {
+    reused(all)
+  }],
+  ["a log is restored in the term that it had", "restored", (all) => {
+    for (const entry of journal(all, "conductor").entries) if (entry._tag === "Restored") entry.term = 0
+  }],
+  ["what was read as durable is gone after a restore", "undone", (all) => {
+    journal(all, "holder.1").entries.push(before[2]!)
+  }],
+  ["readers see different records at a position ahead of a restore", "agree", (all) => {
+    const run = journal(all, "subscriber-2").entries.find((entry) => entry._tag === "Run")
+    if (run?._tag === "Run") run.sessionId = 9
+  }],
+  ["an identity goes back behind what was durable, over a restore", "identity", (all) => {
+    for (const entry of journal(all, "publisher-3").entries) {
+      if (entry._tag === "Opened" && entry.committed === 20) entry.committed = 19
+    }
+  }],
+  ["the order stands still while a replica does not sync", "beside", (all) => {
+    for (const { entries } of all.journals) {
+      for (const entry of entries) {
+        if (entry._tag === "Progressed" && entry.publisher !== 3 && entry.at === 40) entry.at = 50
+      }
+    }
+  }],
+  ["a cursor goes back behind its last durable commit, over a restore", "cursor", (all) => {
+    journal(all, "holder.2").entries.splice(
+      1,
+      2,
+      { _tag: "Attached", position: 0, isolation: "durable" },
+      ...before.slice(0, 2)
+    )
+  }],
+  ["a cursor goes back behind its last commit, in one region", "cursor", (all) => {
+    journal(all, "holder.1").entries.push({ _tag: "Attached", position: 10, isolation: "durable" })
+  }],
+  ["a cursor begins behind what was committed", "skipped", (all) => {
+    journal(all, "holder.1").entries.push({ _tag: "Attached", position: 30, isolation: "durable" })
+  }],
+  ["a cursor commits what its holder has not read", "skipped", (all) => {
+    journal(all, "holder.1").entries.push({ _tag: "Committing", position: 21 })
   }]
 ]
 
-/** Of each sample the promises that the verdict calls broken; all in one process. */
-const broken = (samples: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<string>> =>
+/** The restored log ends there, and other records are where those behind it were. */
+function restoredAt(sample: Sample, position: number): void {
+  for (const entry of journal(sample, "conductor").entries) if (entry._tag === "Restored") entry.position = position
+}
+
+/** In the restored log another session has the records from 10 on. */
+function reused(sample: Sample): void {
+  seenStored(sample, (run, process) => {
+    const isLate = process.endsWith(".2") || process === "subscriber-2"
+    if (isLate && run.position === 10) run.sessionId = 7
+  })
+}
+
+/** Of each sample the promises that the verdict calls broken; a process judges as many as its arguments may hold. */
+const broken = (samples: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<string>> => {
+  const found: Array<ReadonlyArray<string>> = []
+  for (let i = 0; i < samples.length; i += judgedAtOnce) found.push(...brokenIn(samples.slice(i, i + judgedAtOnce)))
+  return found
+}
+
+const judgedAtOnce = 10
+
+const brokenIn = (samples: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<string>> =>
   inModule(
-    "bench/torture/verdict",
-    `return ${JSON.stringify(samples)}.map(({ end, journals }) => {
-       const broken = module.verdictOf(journals, end).checks.filter(({ holds }) => !holds).map(({ name }) => name)
+    "bench/torture/verdict/verdict",
+    `const terms = { ordered: "torture", durable: "stored", replicas: ["a", "b"] }
+     return ${JSON.stringify(samples)}.map(({ journals }) => {
+       const broken = module.verdictOf(journals, terms).checks.filter(({ holds }) => !holds).map(({ name }) => name)
        return Object.keys(module.promises).filter((promise) => broken.includes(module.promises[promise]))
      })`
   ) as ReadonlyArray<ReadonlyArray<string>>
@@ -268,7 +492,7 @@ describe("the verdict of the torture", () => {
   })
 
   it("has a planted fault for each promise", () => {
-    const promises = inModule("bench/torture/verdict", "return Object.keys(module.promises)")
+    const promises = inModule("bench/torture/verdict/verdict", "return Object.keys(module.promises)")
     assert.sameMembers([...new Set(planted.map(([, promise]) => promise))], promises as Array<string>)
     assert.isAtLeast(planted.length, 20)
   })

@@ -52,6 +52,7 @@ const stopping = (port: RingReaderPort, waiter: Waiter, isStopped: () => boolean
   frame: port.frame,
   bytes: () => port.bytes(),
   isStirred: () => !isStopped() && port.isStirred(),
+  isEvicted: () => port.isEvicted(),
   poll: (max) => isStopped() ? [] : port.poll(max),
   cursors: () => port.cursors(),
   advance: (cursors) => port.advance(cursors),

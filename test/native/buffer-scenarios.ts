@@ -286,6 +286,8 @@ const scenarios: Record<string, () => Promise<void>> = {
       () => writer.buffer(),
       () => writer.presentGeneration(),
       () => ringReader.buffer(),
+      () => ringReader.leadWindow(),
+      () => ringReader.evictedWindow(),
       () => region.ringOpenings(),
       () => region.ringReaders(0, new Float64Array(24)),
       () => region.ringReaderName(0, 0),

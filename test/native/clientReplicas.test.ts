@@ -64,8 +64,13 @@ describe("replicas of clients (native)", () => {
         hold(second)
         yield* Effect.addFinalizer(() => Effect.sync(() => heal(second)))
         // Many times what memory has: it returns only once the replica that stands still is detached.
-        yield* publisher.sendAll(numbered(10, 30_000))
-        yield* publisher.flush
+        yield* Effect.andThen(publisher.sendAll(numbered(10, 30_000)), publisher.flush).pipe(
+          Effect.timeoutOrElse({
+            duration: "20 seconds",
+            orElse: () =>
+              Effect.die(new Error("publishers wait for the replica that stands still: it was not detached"))
+          })
+        )
         const [held] = yield* replicas[1]!.states
         assert.strictEqual(held?.topics[0]?.syncedRecords, 10)
         heal(second)

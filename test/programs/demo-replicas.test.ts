@@ -57,7 +57,7 @@ const longRun = (env: Readonly<Record<string, string>>, file: string) =>
 
 describe.skipIf(process.platform !== "linux")("demo --replicas", () => {
   it.live.each(["replica@30%", "sequencer@50%"])(
-    "%s: every byte is verified from memory and from the files of both",
+    "E13 under load, %s: every byte is verified from memory and from the files of both",
     (what) =>
       Effect.gen(function*() {
         const { env, file, temporary } = yield* places

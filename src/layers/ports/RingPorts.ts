@@ -87,9 +87,11 @@ export interface RingReaderPort {
   readonly frame: FrameView
   /** The ring's bytes, which hold the frame's payload. Empty once the region is closed. */
   readonly bytes: () => Uint8Array
+  /** Whether the last `look` found this reader evicted. `evicted` asks again. */
+  readonly isEvicted: () => boolean
   /**
-   * A glance at the memory of the ring: true when a frame lies at `read`, published or not. It costs a fraction of `ready`,
-   * and does not see evictions or damage.
+   * A glance at the memory of the ring, which costs a fraction of `ready`: true when frames are published above `read`, or
+   * the reader was evicted. It does not see damage from outside.
    */
   readonly isStirred: () => boolean
   /** The next frames, at most `max`; moves the `read` cursor past them. None after an eviction. */

@@ -119,24 +119,6 @@ export class RingBytes {
     return true
   }
 
-  /** Whether the header of a frame lies at `position`. Its frame may be in the making. */
-  hasFrameAt(position: number): boolean {
-    const at = position % this.#ringBytes
-    const view = this.#view
-    const length = view.getUint32(at + lengthAt, true)
-    if (length < headerBytes) return false
-    const checksum = frameChecksum(
-      position,
-      length,
-      view.getUint32(at + kindAt, true),
-      view.getUint32(at + typeAt, true),
-      view.getUint32(at + senderAt, true),
-      view.getUint32(at + senderGenerationAt, true),
-      view.getFloat64(at + correlationAt, true)
-    )
-    return view.getInt32(at + checksumAt, true) === checksum
-  }
-
   /** Writes a frame at `position` and returns the position after it. */
   write(position: number, header: FrameHeader, payload: Uint8Array): number {
     this.#bytes.set(payload, position % this.#ringBytes + headerBytes)

@@ -93,7 +93,7 @@ class MessageReader {
   /** Releases the lent messages and takes those that are published, without waiting. */
   take(): ReadonlyArray<RingMessage> {
     this.release()
-    this.#port.look()
+    if (this.#port.isStirred()) this.#port.look()
     const messages = this.#messages()
     // Parts are copied, and the next part may need their room.
     if (messages.length === 0) this.release()
@@ -120,7 +120,7 @@ class MessageReader {
   #pulling<B>(deliver: () => B | undefined, end: B): Effect.Effect<B, ReceiveError> {
     const taken: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
       this.#port.look()
-      if (this.#port.evicted() === undefined && this.#batch.keep()) {
+      if (!this.#port.isEvicted() && this.#batch.keep()) {
         const delivered = deliver()
         if (delivered !== undefined) return Effect.succeed(delivered)
       }
@@ -169,7 +169,8 @@ class MessageReader {
     return this.#port.ready() || this.#batch.keep()
   }
 
-  readonly #ready = (): true | undefined => this.#isReady() ? true : undefined
+  readonly #ready = (): true | undefined =>
+    (this.#port.isStirred() || this.#batch.keep()) && this.#isReady() ? true : undefined
   readonly #readyOrEnded = (): true | undefined =>
     this.#isReady() || this.#port.over() || this.#port.ended() ? true : undefined
 

@@ -30,6 +30,7 @@ constexpr Defect allDefects[] = {
     {"the slot of a living client is given on", "log", "woken"},
     {"a trim ahead of a reader", "log", "trim"},
     {"a release ahead of its trim", "log", "trim"},
+    {"a share ahead of a sleep", "log", "stripes"},
     {"an old epoch is believed", "takeover", "suspicion"},
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},

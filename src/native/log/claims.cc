@@ -38,7 +38,7 @@ Claim claimOf(const Region& region, TopicPlace place, uint32_t slot, uint64_t ge
 
 }  // namespace
 
-// SYNC: `generation` is published last and pairs with the observe in sequencing::adoptSessions and grantLanes.
+// SYNC: `generation` is published last and pairs with the observe in sequencing::lookAtClaim and grantLanes.
 Status claimClient(Region& region, TopicPlace topic, Claim& claim, const IdentityClaim& identity) {
   const Publication& p = region.publication();
   const Geometry& g = region.layout().geometry;
@@ -57,7 +57,7 @@ Status claimClient(Region& region, TopicPlace topic, Claim& claim, const Identit
       taken.continues = identity.continues;
     }
     // SYNC: the fence orders the observed closing before the writes below: a sequencer that copies any of them also
-    // sees that the former claim was closed (sequencing::adoptSessions).
+    // sees that the former claim was closed (sequencing::lookAtClaim).
     static_cast<void>(p.fullFence());
     p.on(claimant, shared).allBut<&ClientClaim::generation>(taken).publish<&ClientClaim::generation>(taken.generation);
     claim = claimOf(region, topic, i, taken.generation, sessionIdOf(g, i, taken.generation));

@@ -169,6 +169,8 @@ uint64_t IndexReader::committed() {
 
 uint64_t IndexReader::committedMessages() const {
   const uint64_t entries = end();
+  // A restored topic that the sequencer has not adopted yet ends at its base, where its readers begin.
+  if (entries < next_) return nextPosition_;
   if (entries >= committed_.entries) return committed_.messages;
   BatchView next{};
   return read(entries, next) ? next.position : nextPosition_;

@@ -349,7 +349,7 @@ void LaneWriter::wantRoom() const {
 
 // From here on this writer never touches the lanes again: they may become another session's. Until then the slot stays
 // this session's, even when the sequencer has ended it (slotState).
-// SYNC: publishes the closing behind all stores in the lanes; pairs with the observes in sequencing::adoptSessions and
+// SYNC: publishes the closing behind all stores in the lanes; pairs with the observes in sequencing::lookAtClaim and
 // slotState.
 void LaneWriter::close() {
   if (closed_) return;

@@ -8,6 +8,7 @@
 #include "napi/fault.h"
 #include "napi/task.h"
 #include "napi/values.h"
+#include "pass_cost.h"
 #include "publish_cost.h"
 #include "round_trips.h"
 #include "verb_cost.h"
@@ -91,6 +92,22 @@ Napi::Value measureVerbs(const Napi::CallbackInfo& info) {
       });
 }
 
+// measurePass(brokers, clients): { idleNanos, batchNanos, wholeNanos }
+Napi::Value measurePass(const Napi::CallbackInfo& info) {
+  const uint32_t brokers = info[0].As<Napi::Number>();
+  const uint32_t clients = info[1].As<Napi::Number>();
+  auto cost = std::make_shared<PassCost>();
+  return Task::start(
+      info.Env(), [=] { return passCost(brokers, clients, *cost); },
+      [=](Napi::Env env) {
+        auto out = Napi::Object::New(env);
+        out.Set("idleNanos", Napi::Number::New(env, cost->idleNanos));
+        out.Set("batchNanos", Napi::Number::New(env, cost->batchNanos));
+        out.Set("wholeNanos", Napi::Number::New(env, cost->wholeNanos));
+        return out;
+      });
+}
+
 // Resolves with { p50Micros, p99Micros } of what `measure` finds.
 Napi::Value roundTrips(Napi::Env env, std::function<Status(RoundTrips&)> measure) {
   auto found = std::make_shared<RoundTrips>();
@@ -152,6 +169,7 @@ Napi::Object defineMeasuring(Napi::Env env, Napi::Object exports) {
   exports.Set("foldInto", Napi::Function::New<foldInto>(env, "foldInto"));
   exports.Set("measureCopyLimit", Napi::Function::New<measureCopyLimit>(env, "measureCopyLimit"));
   exports.Set("measureLineRoundTrip", Napi::Function::New<measureLineRoundTrip>(env, "measureLineRoundTrip"));
+  exports.Set("measurePass", Napi::Function::New<measurePass>(env, "measurePass"));
   exports.Set("measureVerbs", Napi::Function::New<measureVerbs>(env, "measureVerbs"));
   exports.Set("measureFutexRoundTrips", Napi::Function::New<measureFutexRoundTrips>(env, "measureFutexRoundTrips"));
   exports.Set("measureRingRoundTrips", Napi::Function::New<measureRingRoundTrips>(env, "measureRingRoundTrips"));

@@ -113,10 +113,13 @@ Napi::Function RingReaderHandle::define(Napi::Env env) {
   return DefineClass(env, "RingReader",
                      {InstanceMethod<&RingReaderHandle::info>("info"),
                       InstanceMethod<&RingReaderHandle::buffer>("buffer"),
+                      InstanceMethod<&RingReaderHandle::leadWindow>("leadWindow"),
+                      InstanceMethod<&RingReaderHandle::evictedWindow>("evictedWindow"),
                       InstanceMethod<&RingReaderHandle::generation>("generation"),
-                      InstanceMethod<&RingReaderHandle::available>("available"),
+                      InstanceMethod<&RingReaderHandle::ownGeneration>("ownGeneration"),
+                      hotMethod<RingReaderHandle, 0, &RingReaderHandle::available>("available"),
                       InstanceMethod<&RingReaderHandle::leading>("leading"),
-                      InstanceMethod<&RingReaderHandle::advance>("advance"),
+                      hotMethod<RingReaderHandle, 4, &RingReaderHandle::advance>("advance"),
                       InstanceMethod<&RingReaderHandle::evicted>("evicted"),
                       InstanceMethod<&RingReaderHandle::rejoin>("rejoin"),
                       InstanceMethod<&RingReaderHandle::ended>("ended"),
@@ -152,15 +155,32 @@ Napi::Value RingReaderHandle::buffer(const Napi::CallbackInfo& info) {
   return buffers_->over(reader_->memory()->base(), 2 * reader_->memory()->bytes(), reader_->memory());
 }
 
+// leadWindow(): the word up to which the ring is published, for a glance between two calls
+Napi::Value RingReaderHandle::leadWindow(const Napi::CallbackInfo& info) {
+  if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
+  return buffers_->over(reader_->leadWindow(), sizeof(RingLead::position), reader_->region());
+}
+
+// evictedWindow(): the generation of this place that was evicted last, for a glance between two calls
+Napi::Value RingReaderHandle::evictedWindow(const Napi::CallbackInfo& info) {
+  if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
+  return buffers_->over(reader_->evictedWindow(), sizeof(RingReaderFate::evictedGeneration), reader_->region());
+}
+
+// ownGeneration(): of this reader, another one behind each rejoin()
+Napi::Value RingReaderHandle::ownGeneration(const Napi::CallbackInfo& info) {
+  return number(info.Env(), reader_->role().generation);
+}
+
 // generation(): of the ring's present writer
 Napi::Value RingReaderHandle::generation(const Napi::CallbackInfo& info) {
   return number(info.Env(), reader_->generation());
 }
 
 // available(): the position below which bytes may be read, -1 once the reader is evicted or finds damage
-Napi::Value RingReaderHandle::available(const Napi::CallbackInfo& info) {
+napi_value RingReaderHandle::available(napi_env env, const napi_value*) {
   const RingLook look = reader_->look();
-  return Napi::Number::New(info.Env(), look.finding == RingFinding::sound ? static_cast<double>(look.limit) : -1);
+  return Napi::Number::New(env, look.finding == RingFinding::sound ? static_cast<double>(look.limit) : -1);
 }
 
 // leading(): the position below which frames are published, -1 as above
@@ -170,8 +190,10 @@ Napi::Value RingReaderHandle::leading(const Napi::CallbackInfo& info) {
 }
 
 // advance(read, delivered, handled, released)
-void RingReaderHandle::advance(const Napi::CallbackInfo& info) {
-  reader_->advance({natural(info[0]), natural(info[1]), natural(info[2]), natural(info[3])});
+napi_value RingReaderHandle::advance(napi_env env, const napi_value* arguments) {
+  reader_->advance({natural(env, arguments[0]), natural(env, arguments[1]), natural(env, arguments[2]),
+                    natural(env, arguments[3])});
+  return nullptr;
 }
 
 // evicted(out: Float64Array(2)): true when the reader was evicted; writes [from, to)

@@ -43,10 +43,13 @@ class RingReaderHandle : public Napi::ObjectWrap<RingReaderHandle> {
  private:
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value buffer(const Napi::CallbackInfo& info);
+  Napi::Value leadWindow(const Napi::CallbackInfo& info);
+  Napi::Value evictedWindow(const Napi::CallbackInfo& info);
   Napi::Value generation(const Napi::CallbackInfo& info);
-  Napi::Value available(const Napi::CallbackInfo& info);
+  Napi::Value ownGeneration(const Napi::CallbackInfo& info);
+  napi_value available(napi_env env, const napi_value* arguments);
   Napi::Value leading(const Napi::CallbackInfo& info);
-  void advance(const Napi::CallbackInfo& info);
+  napi_value advance(napi_env env, const napi_value* arguments);
   Napi::Value evicted(const Napi::CallbackInfo& info);
   Napi::Value rejoin(const Napi::CallbackInfo& info);
   Napi::Value ended(const Napi::CallbackInfo& info);

@@ -57,6 +57,11 @@ class RingReader {
   RingCursors cursors() const { return {line_.read, line_.delivered, line_.handled, line_.released}; }
   const ReaderRole& role() const { return role_; }
   const std::shared_ptr<RingMemory>& memory() const { return memory_; }
+  const std::shared_ptr<Region>& region() const { return region_; }
+  // Where JavaScript glances before it asks for a look: how far the ring is published, and which generation of this
+  // place was evicted last.
+  uint8_t* leadWindow() const { return region_->publication().window<&RingLead::position>(ring().lead); }
+  uint8_t* evictedWindow() const { return region_->publication().window<&RingReaderFate::evictedGeneration>(place().fate); }
 
  private:
   static role::RingReader own() { return role::RingReader(); }

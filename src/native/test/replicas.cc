@@ -220,6 +220,7 @@ TEST("a restored topic begins at its base, also in a place that was another's, a
     CHECK_EQUAL(restoreIdentity(*log.region(), topic.place(), "i", 70, identity).fault, "invalid");
     // Ahead of the adoption.
     const auto early = log.reader(0, From::start);
+    CHECK_EQUAL(early->committedMessages(), 3000);
     log.settle();
     Claim claim;
     CHECK_EQUAL(claimClient(*log.region(), topic.place(), claim, {identity.index, identity.generation, 0}).fault, "none");

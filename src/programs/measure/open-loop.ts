@@ -6,6 +6,8 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { AckTimeout, PublisherHandle, PublishError } from "../../services/Publisher.ts"
 import type { AckSampler } from "./ack-latency.ts"
+import * as Histogram from "./histogram.ts"
+import type { LatencyHistogram } from "./latency.ts"
 import { monotonicMillis } from "./monotonic-clock.ts"
 import * as Pacer from "./pacer.ts"
 
@@ -18,17 +20,20 @@ export interface OpenLoop {
 }
 
 /** Records become due in bursts, one each interval. */
-const tickMillis = 0.1
+const tickMillis = 0.25
 
 /** About the most samples a second. */
 const samplesPerSecond = 20_000
 
-/** Latency counts from when a burst was due, even if it was offered late: a stall must not hide the waits that it caused. */
+/**
+ * Latency counts from when a burst was due, even if it was offered late: a stall must not hide the waits that it caused.
+ * Returns how late the bursts were offered, which is the share of those waits that this process and its timer have.
+ */
 export const publishAtRate = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>,
   sampler: AckSampler,
   { recordOf, recordsPerSecond, upTo }: OpenLoop
-): Effect.fn.Return<void, PublishError | AckTimeout, Scope.Scope> {
+): Effect.fn.Return<LatencyHistogram, PublishError | AckTimeout, Scope.Scope> {
   const first = publisher.accepted()
   const burst = recordsPerSecond * tickMillis / 1000
   const recordsPerSample = Math.max(1, Math.round(recordsPerSecond / samplesPerSecond))
@@ -36,9 +41,16 @@ export const publishAtRate = Effect.fnUntraced(function*(
   yield* pacer.tick
   const ticksSince = (millis: number) => Math.floor((monotonicMillis() - millis) / tickMillis)
   const beganMillis = pacer.beganMillis + tickMillis * ticksSince(pacer.beganMillis)
+  const lateness = Histogram.make()
+  let bursts = 0
   for (let sequence = first; sequence < upTo;) {
     yield* pacer.tick
-    const due = Math.min(upTo, first + Math.floor(ticksSince(beganMillis) * burst))
+    const nowMillis = monotonicMillis()
+    for (const last = ticksSince(beganMillis); bursts < last;) {
+      bursts += 1
+      lateness.record(1000 * (nowMillis - beganMillis - bursts * tickMillis))
+    }
+    const due = Math.min(upTo, first + Math.floor(bursts * burst))
     for (; sequence < due; sequence += 1) {
       const record = recordOf(sequence)
       if (!publisher.offer(record)) yield* publisher.send(record)
@@ -50,4 +62,5 @@ export const publishAtRate = Effect.fnUntraced(function*(
   }
   yield* publisher.flush
   sampler.sweep()
+  return lateness.encoded()
 }, Effect.scoped)

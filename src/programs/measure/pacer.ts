@@ -31,7 +31,8 @@ export const every = Effect.fnUntraced(function*(everyMillis: number): Effect.fn
   const thread = yield* Effect.acquireRelease(
     Effect.sync(() =>
       new Worker(programBeside(import.meta.url, "pacer-thread"), {
-        workerData: { ticks, beganMillis, everyMillis } satisfies PacerJob
+        workerData: { ticks, beganMillis, everyMillis } satisfies PacerJob,
+        execArgv: [] // of a process that was given its code, not a file, none fits a thread's file
       })
     ),
     (thread) => Effect.promise(() => thread.terminate())

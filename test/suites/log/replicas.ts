@@ -2,6 +2,7 @@
  * Replicas over any backend: they follow the order, sync in groups, tell what is durable, and catch up after failures.
  */
 import { assert, describe, it } from "@effect/vitest"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -58,6 +59,10 @@ const untilCondition = (dir: string, condition: ReplicaCondition) =>
         Effect.flatMap(stateOf(dir), (state) => Effect.die(`${dir} is not ${condition}: ${JSON.stringify(state)}`))
     })
   )
+
+/** Fails with a sentence where a mechanism that does not work would have the test wait for ever. */
+const within = (duration: Duration.Input, sentence: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.timeoutOrElse(effect, { duration, orElse: () => Effect.die(new Error(sentence)) })
 
 /** Changes bytes in the middle of the topic's first segment. */
 const damage = ({ disk }: ReplicaDisk["Service"], dir: string) =>
@@ -269,7 +274,9 @@ export const replicasSuite = (backend: Backend): void => {
             yield* sendAll(publisher, numbered(0, 10))
             hold(second)
             // Many times what memory has.
-            yield* sendAll(publisher, numbered(10, 30_000))
+            yield* sendAll(publisher, numbered(10, 30_000)).pipe(
+              within("20 seconds", "publishers wait for the replica that stands still: it was not detached")
+            )
             yield* untilCondition(first, "in sync")
             heal(second)
             yield* untilCondition(second, "in sync")
@@ -321,7 +328,9 @@ export const replicasSuite = (backend: Backend): void => {
           yield* end
           yield* damage(found.disk, `${first}/topics/${Orders.name}`)
           yield* start
-          yield* sendAll(publisher, numbered(100, 110))
+          yield* sendAll(publisher, numbered(100, 110)).pipe(
+            within("20 seconds", "nothing is durable any more: the damaged files were not repaired")
+          )
           for (const dir of found.dirs) {
             assert.deepStrictEqual(yield* storedRecords(found.disk, dir), numbered(0, 110))
           }

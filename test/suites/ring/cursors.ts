@@ -93,6 +93,30 @@ export const ringCursorsSuite = (backend: RingBackend): void => {
 
     ringTest(
       backend,
+      "an eviction stirs a ring of which all is read, a look finds it, and it rests once the reader has begun again",
+      (swarm) =>
+        Effect.gen(function*() {
+          const process = yield* swarm.attach("process")
+          const port = yield* process.ring.openWriter("ring")
+          const reader = yield* process.ring.openReader("ring")
+          const header = { kind: 16, flags: 0, type: 0, sender: 0, senderGeneration: 1, correlation: 0 }
+          for (let round = 0; round < 3; round += 1) {
+            port.send(header, stamped(round, 100))
+            assert.strictEqual(reader.poll(10).length, 1)
+            assert.isFalse(reader.isEvicted())
+            assert.isTrue(port.evictSlowest())
+            assert.isTrue(reader.isStirred())
+            assert.isFalse(reader.look())
+            assert.isTrue(reader.isEvicted())
+            reader.rejoin()
+            assert.isFalse(reader.isEvicted())
+            assert.strictEqual(reader.isStirred(), backend.name.endsWith("flushed"))
+          }
+        })
+    )
+
+    ringTest(
+      backend,
       "each cursor moves for itself, and only `released` gives room",
       (swarm) =>
         Effect.gen(function*() {

@@ -70,6 +70,10 @@ export class HeapRingReaderPort implements RingReaderPort {
     return this.ready()
   }
 
+  isEvicted(): boolean {
+    return this.evicted() !== undefined
+  }
+
   poll(max: number): ReadonlyArray<Frame> {
     const frames: Array<Frame> = []
     if (this.look()) { while (frames.length < max && this.next()) frames.push(this.#of.bytes.frameOf(this.frame)) }

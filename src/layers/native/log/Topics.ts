@@ -2,7 +2,7 @@
  * Finds or declares the topics of a region, and refuses to open one under another declaration.
  */
 import * as Effect from "effect/Effect"
-import { ackLevel, type NativeTopic, orderLevel } from "../../../native/binding.ts"
+import { ackLevel, type NativeTopic, orderLevel, serverState } from "../../../native/binding.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
 import { RegionError } from "../../../services/schema/RegionError.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
@@ -26,6 +26,7 @@ export const openTopic = (
 ): Effect.Effect<NativeTopic, TopicError | RegionError | RegionLost> =>
   Effect.gen(function*() {
     yield* validate(topic)
+    yield* untilServedFirst(region)
     const known = yield* attempt(region.info.name, () => region.handle.topics())
     const there = known.find(({ name }) => name === topic.name)
     if (there === undefined && mustExist) {
@@ -156,6 +157,9 @@ const ackNames = new Map(Object.entries(ackLevel).map(([name, level]) => [level 
 const freeingMillis = 3000
 const retryMillis = 2
 
+/** How long a client waits for the first server of a region, whose creator lives: a restore reads files. */
+const startingMillis = 10_000
+
 const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, RegionError | RegionLost> => {
   const { topics } = region.info.geometry
   const what = `all ${topics} topics of the region are declared, and the sequencer was asked to free one`
@@ -168,6 +172,33 @@ const declare = (region: Region, topic: Topic<any>): Effect.Effect<NativeTopic, 
         hasWished
       ))).pipe(whenFull("topics"))
 }
+
+/**
+ * A log that was never served may be about to be restored: a client that opened its topic meanwhile would find it empty, or
+ * declare it and be in the way of its records. So clients wait until its creator serves it.
+ */
+const untilServedFirst = (region: Region): Effect.Effect<void, RegionError | RegionLost> => {
+  const { handle, info, waiter } = region
+  const isStarting = () => !info.owner && handle.server().state === serverState.unknown
+  return Effect.gen(function*() {
+    if (!isStarting()) return
+    const waited = yield* ownTime
+    while (isStarting()) {
+      if (waiter.awaitsServer()) yield* untilReadable(region)
+      else if ((yield* waited.look) > startingMillis) return yield* notServed(region)
+      else yield* Effect.sleep(retryMillis)
+    }
+  })
+}
+
+const notServed = ({ info, waiter }: Region) =>
+  Effect.suspend(() => {
+    const { detail, hint } = unanswered(waiter.server())
+    const late = `its log is not served after ${formatMillis(startingMillis)}`
+    return Effect.fail(
+      new RegionError({ fault: "notAnswering", region: info.name, detail: `${late}: ${detail}`, hint })
+    )
+  })
 
 const restoring = <A>(region: Region, what: string, restore: () => A): Effect.Effect<A, RegionError> =>
   claiming(region, restore).pipe(

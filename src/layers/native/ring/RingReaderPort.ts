@@ -18,7 +18,13 @@ export class NativeRingReaderPort implements RingReaderPort {
   readonly #region: Region
   readonly #reader: RingReaderHandle
   readonly #bytes: RingBytes
-  readonly #isFlushed: boolean
+  /** The low halves of two words in memory that others write. */
+  readonly #lead: Int32Array
+  readonly #evictedWord: Int32Array
+  /** Memory that has to be invalidated shows nothing by itself, and half a position says too little of a larger ring. */
+  readonly #isBlind: boolean
+  #ownGeneration: number
+  #isEvicted = false
   readonly #evicted = new Float64Array(2)
   #read: number
   #delivered: number
@@ -38,8 +44,11 @@ export class NativeRingReaderPort implements RingReaderPort {
     this.waiter = region.ringWaiter
     region.waiter.reads(info.ring)
     this.#region = region
-    this.#isFlushed = region.info.coherence === "flushed"
+    this.#isBlind = region.info.coherence === "flushed" || info.ringBytes >= 2 ** 32
     this.#reader = reader
+    this.#lead = new Int32Array(reader.leadWindow())
+    this.#evictedWord = new Int32Array(reader.evictedWindow())
+    this.#ownGeneration = reader.ownGeneration() | 0
     this.#bytes = new RingBytes(reader.buffer(), info.ringBytes)
     this.#baseline =
       this.#read =
@@ -68,20 +77,29 @@ export class NativeRingReaderPort implements RingReaderPort {
     return this.#available > this.#read || this.#available < 0
   }
 
-  // A frame is written before its position is published, and the writer looks for sleepers after that: so a reader that is
-  // about to sleep and finds none here is woken for it. Memory that has to be invalidated shows nothing by itself.
+  // The writer looks for sleepers after it has published: so a reader that is about to sleep and finds nothing new here is
+  // woken for it. `Atomics` keep the load within a loop; frames are read only behind a look of the native module.
   isStirred(): boolean {
-    if (this.#isFlushed || this.#damage !== undefined || this.#bytes.isDetached) return true
-    return this.#bytes.hasFrameAt(this.#read)
+    if (this.#isBlind || this.#damage !== undefined || this.#bytes.isDetached) return true
+    return Atomics.load(this.#lead, 0) !== (this.#read | 0)
+      || Atomics.load(this.#evictedWord, 0) === this.#ownGeneration
+  }
+
+  isEvicted(): boolean {
+    return this.#isEvicted
   }
 
   look(): boolean {
     this.#limit = 0
+    this.#isEvicted = false
     if (this.#isOver || this.#damage !== undefined) return false
     // Use the position that `ready` has just read, to save a native call.
     const available = this.#available > this.#read ? this.#available : this.#reader.available()
     this.#available = 0
-    if (available < 0 && this.evicted() === undefined) this.#damage = contradictionAt(this.#read)
+    if (available < 0) {
+      this.#isEvicted = this.evicted() !== undefined
+      if (!this.#isEvicted) this.#damage = contradictionAt(this.#read)
+    }
     if (this.#bytes.isDetached) return false
     this.#limit = available
     this.#lookedFrom = this.#read
@@ -147,6 +165,8 @@ export class NativeRingReaderPort implements RingReaderPort {
       this.#released =
         this.#baseline
     this.#published = this.#baseline
+    this.#ownGeneration = this.#reader.ownGeneration() | 0
+    this.#isEvicted = false
     this.#limit = 0
     this.#damage = undefined
   }

@@ -50,7 +50,7 @@ Geometry logGeometry(uint32_t clients, uint32_t brokers) {
 
 Serving::Serving(std::shared_ptr<Region> region)
     : process_(*Scheduler::now().currentProcess()), region_(std::move(region)) {
-  sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{});
+  sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{.share = 1});
   expectOk(sequencer_->start(), "starting the sequencer");
   Scheduler::now().actors().back()->condition = [this] { return batchesWait(); };
 }

@@ -65,6 +65,22 @@ void brokers() {
   });
 }
 
+// The same, each batch once the one before is acknowledged: a pass between two sleeps looks at one of the lanes only, so the
+// batch comes to one that it has just left, or has not come to.
+void stripes() {
+  constexpr uint64_t batches = 3;
+  Served log(logGeometry(1, 2));
+  Attached publisher(*log.server.region, "publisher");
+  const auto publishing = log.publishes(publisher);
+  log.runs();
+  publisher.program.runs([=, sleeper = publisher.sleeper] {
+    for (uint64_t i = 0; i < batches; i += 1) {
+      if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
+      publishing->awaitAcknowledged(i + 1, *sleeper);
+    }
+  });
+}
+
 // A session ends, by its close or by its death, while a batch waits for a batch that never comes. The next session gets the
 // slot and its lanes, and no batch of the former session appears as its own.
 void pending() {
@@ -428,6 +444,7 @@ std::vector<Configuration> logLives() {
   return {
     {"gap", "two brokers, and the first batch comes last: the others are held for it", &gap},
     {"brokers", "one session on four brokers", &brokers},
+    {"stripes", "one session on two brokers, each batch once the one before is acknowledged", &stripes},
     {"pending", "a session ends or dies while a batch of it is held, and the next has its lanes", &pending},
     {"woken", "a session ends whose client rests in the midst of a batch, and the next comes for its lanes", &woken},
     {"load", "a session ends or dies, and the next has its slot, while another session publishes", &load},

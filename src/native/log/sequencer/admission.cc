@@ -34,7 +34,7 @@ void beginSession(SequencerState& order, uint32_t client, const ClientClaim& cla
   session.topicGeneration = claim.topicGeneration;
   session.process = claim.process;
   session.processGeneration = claim.processGeneration;
-  session.active = true;
+  activate(order, client);
   session.ending = false;
   session.endReason = endNone;
   session.expected = order.options.first.batches;
@@ -123,31 +123,44 @@ bool adoptClaim(SequencerState& order, uint32_t client, const ClientClaim& claim
   return true;
 }
 
-}  // namespace
-
+// True when it adopts the session that has claimed the slot. Notes that the slot's session has closed.
 // SYNC: observes the generation that a client publishes last in its claim, and the one that it publishes at its close,
 // after all its batches.
-bool adoptSessions(SequencerState& order) {
+bool lookAtClaim(SequencerState& order, uint32_t i) {
   const Publication p = order.publication;
+  Session& session = order.sessions[i];
   bool moved = false;
-  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
-    Session& session = order.sessions[i];
-    const uint64_t generation = p.observe<&ClientClaim::generation>(order.region.client(i).claim);
-    if (generation != 0 && generation != session.generation && !session.active && !anyBroken(order, i)) {
-      const ClientClaim claim = p.copy(order.region.client(i).claim);
-      p.loadFence();
-      // Skip a claim that was closed before its adoption: another client may be rewriting the slot that was copied.
-      if (closingOf(order, i) == generation || claim.generation != generation) continue;
-      if (!adoptClaim(order, i, claim)) continue;
-      moved = true;
-    }
-    // A session closed during its adoption may have lost its slot already, even to a session that has closed too: then
-    // the closing generation names the later session, but so does the claim.
-    if (session.active && !session.ending &&
-        (generation != session.generation || closingOf(order, i) == session.generation)) {
-      session.ending = true;
-      session.endReason = endClosed;
-    }
+  const uint64_t generation = p.observe<&ClientClaim::generation>(order.region.client(i).claim);
+  if (generation != 0 && generation != session.generation && !session.active && !anyBroken(order, i)) {
+    const ClientClaim claim = p.copy(order.region.client(i).claim);
+    p.loadFence();
+    // Skip a claim that was closed before its adoption: another client may be rewriting the slot that was copied.
+    if (closingOf(order, i) == generation || claim.generation != generation) return false;
+    if (!adoptClaim(order, i, claim)) return false;
+    moved = true;
+  }
+  // A session closed during its adoption may have lost its slot already, even to a session that has closed too: then
+  // the closing generation names the later session, but so does the claim.
+  if (session.active && !session.ending && (generation != session.generation || closingOf(order, i) == session.generation)) {
+    session.ending = true;
+    session.endReason = endClosed;
+  }
+  return moved;
+}
+
+}  // namespace
+
+bool adoptSessions(SequencerState& order, Sweep sweep) {
+  const uint32_t clients = order.geometry.clients;
+  bool moved = false;
+  if (sweep == Sweep::whole || clients <= order.options.share) {
+    for (uint32_t i = 0; i < clients; i += 1) moved |= lookAtClaim(order, i);
+    return moved;
+  }
+  for (const uint32_t client : order.active) lookAtClaim(order, client);  // whose slot no other session takes
+  for (uint32_t i = 0; i < order.options.share; i += 1) {
+    if (!order.sessions[order.nextClaim].active) moved |= lookAtClaim(order, order.nextClaim);
+    order.nextClaim = order.nextClaim + 1 == clients ? 0 : order.nextClaim + 1;
   }
   return moved;
 }

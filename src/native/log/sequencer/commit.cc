@@ -37,8 +37,9 @@ bool epochDue(const SequencerState& order) {
   const uint64_t now = monotonicNanos();
   const uint64_t epochNanos = order.options.epochMicros * 1000;
   if (now - order.readySinceNanos >= epochNanos) return true;
-  for (const Session& session : order.sessions) {
-    if (session.active && session.held != 0 && now - session.gapSinceNanos < epochNanos) return false;
+  for (const uint32_t client : order.active) {
+    const Session& session = order.sessions[client];
+    if (session.held != 0 && now - session.gapSinceNanos < epochNanos) return false;
   }
   return true;
 }
@@ -94,7 +95,7 @@ bool commit(SequencerState& order) {
     lane.entry[slot] = index;
     lane.ordered += 1;
     lane.orderedMessages += batch.messages;
-    lane.dirty = true;
+    markDirty(order, lane);
     order.totals.batches += 1;
     order.totals.messages += batch.messages;
   }

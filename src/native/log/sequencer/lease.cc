@@ -21,7 +21,7 @@ bool scannedToTails(const SequencerState& order, uint32_t client) {
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
     if (!order.lanes[laneOf(order, b, client)].tail) return false;
   }
-  return true;
+  return order.sessions[client].swept;
 }
 
 // A pass counts its distance to the one before, at most a step: so a sequencer that was stopped or paused counts one step.
@@ -42,7 +42,7 @@ bool endOutlivedSessions(SequencerState& order) {
   order.leaseRuns = false;
   if (order.options.leaseMillis == 0) return false;
   bool ended = false;
-  for (uint32_t i = 0; i < order.sessions.size(); i += 1) {
+  for (const uint32_t i : order.active) {
     Session& session = order.sessions[i];
     if (!hasGap(session)) {
       session.gapCountedNanos = 0;

@@ -4,6 +4,7 @@
 #include "commit.h"
 #include "lease.h"
 #include "publishing.h"
+#include "region/planted.h"
 #include "retention.h"
 #include "scan.h"
 #include "sessions.h"
@@ -23,12 +24,12 @@ uint32_t reasonsToWake(const SequencerState& order, bool adopted) {
 
 }  // namespace
 
-bool pass(SequencerState& order, bool commitNow) {
+bool pass(SequencerState& order, bool commitNow, Sweep sweep) {
   order.totals.passes += 1;
   bool moved = adoptTopics(order);
-  const bool adopted = adoptSessions(order);
+  const bool adopted = adoptSessions(order, sweep);
   moved |= adopted;
-  moved |= scanLanes(order);
+  moved |= scanLanes(order, sweep);
   moved |= endOutlivedSessions(order);
   if (!order.ready.empty() && (commitNow || epochDue(order))) moved |= commit(order);
   publishSessions(order);
@@ -44,6 +45,8 @@ bool pass(SequencerState& order, bool commitNow) {
   return moved;
 }
 
-bool pass(SequencerState& order, const Fenced&, bool commitNow) { return pass(order, commitNow); }
+bool pass(SequencerState& order, const Fenced&) {
+  return pass(order, false, planted("a share ahead of a sleep") ? Sweep::share : Sweep::whole);
+}
 
 }  // namespace ringfence::sequencing

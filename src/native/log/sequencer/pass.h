@@ -13,6 +13,12 @@
 //
 // An adoption publishes the identity ahead of the session that gets it.
 //
+// Its cost follows the work: it goes through active sessions, changed lanes, and lanes that may lack room, which it knows by
+// itself (SequencerState). What clients may have written it has to look at. A pass between two sleeps looks at all that
+// belongs to a decision (closings, the lanes of a session that ends or lacks a batch), and at a share of the rest: of the
+// lanes of each session, and of the slots that have none. The shares go round; and ahead of each sleep, behind it, and every
+// 64th time a pass looks at everything. So nothing rests on a hint that a client may be killed ahead of.
+//
 // Only the sequencer writes the block of its epoch. It decides by state in its own memory; values from shared memory
 // are read once, checked, and then used.
 #pragma once
@@ -22,8 +28,8 @@
 namespace ringfence::sequencing {
 
 // True when anything has moved. With `commitNow` it commits the open epoch at once.
-bool pass(SequencerState& order, bool commitNow);
-// The same behind the fence that follows the sleep word: it sees what a publisher stored that found the sequencer awake.
-bool pass(SequencerState& order, const Fenced&, bool commitNow);
+bool pass(SequencerState& order, bool commitNow, Sweep sweep);
+// A whole one behind the fence that follows the sleep word: it sees what a publisher stored that found the sequencer awake.
+bool pass(SequencerState& order, const Fenced&);
 
 }  // namespace ringfence::sequencing

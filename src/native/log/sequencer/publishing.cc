@@ -204,11 +204,12 @@ void publishAgain(SequencerState& order) {
     if (order.identities[i].generation != 0) publishIdentity(order, i);
   }
   for (uint32_t at = 0; at < order.lanes.size(); at += 1) publishLane(order, at);
+  order.dirtyLanes.clear();
 }
 
 void publishPrefixes(SequencerState& order) {
-  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
-    if (order.sessions[i].active && order.sessions[i].dirty) publishSession(order, i);
+  for (const uint32_t client : order.active) {
+    if (order.sessions[client].dirty) publishSession(order, client);
   }
 }
 
@@ -226,9 +227,10 @@ void publishTotals(const SequencerState& order) {
 // Sessions before lanes: what is released is explained by the prefix that is acknowledged.
 void publishAll(SequencerState& order) {
   publishSessions(order);
-  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
+  for (const uint32_t at : order.dirtyLanes) {
     if (order.lanes[at].dirty) publishLane(order, at);
   }
+  order.dirtyLanes.clear();
   publishTotals(order);
 }
 

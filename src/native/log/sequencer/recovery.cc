@@ -31,6 +31,9 @@ class Recovery {
     for (uint32_t i = 0; i < g_.clients; i += 1) session(i);
     recoverIdentities(order_, former_);
     for (uint32_t at = 0; at < order_.lanes.size(); at += 1) finishLane(at);
+    for (Lane& lane : order_.lanes) {
+      if (lane.released != lane.scanned) watch(order_, lane);
+    }
     order_.places.wishAnswered = former_.service.wishesAnswered;
     order_.places.wishRefused = former_.service.wishesRefused;
   }
@@ -159,7 +162,7 @@ class Recovery {
     session.id = sessionIdOf(g_, i, session.generation);
     session.endedGeneration = f.whole ? a.endedGeneration : 0;
     session.endReason = f.whole ? a.endReason : uint32_t{endNone};
-    session.active = session.endedGeneration != session.generation;
+    if (session.endedGeneration != session.generation) activate(order_, i);
     identify(f, session);
     session.heldTotal = f.pressure.heldTotal;
     session.duplicates = f.pressure.duplicates;

@@ -47,7 +47,7 @@ void releaseTrimmed(SequencerState& order, const Topic& topic, uint64_t before) 
     if (kept.lane == noLane) continue;
     Lane& lane = order.lanes[kept.lane];
     lane.state[kept.laneIndex & (g.laneSlots - 1)] = Slot::done;
-    lane.dirty = true;
+    markDirty(order, lane);
     releaseSlots(order, lane);
   }
 }
@@ -136,7 +136,7 @@ bool followReaders(SequencerState& order) {
       if (lane.generation != kept.generation) continue;
       lane.delivered += 1;
       lane.deliveredMessages += kept.messages;
-      lane.dirty = true;
+      markDirty(order, lane);
     }
     topic.delivered = minimum;
     publishRetention(order, t);
@@ -176,6 +176,42 @@ TrimTarget targetOf(const SequencerState& order, uint32_t at) {
   return target;
 }
 
+bool makeRoomIn(SequencerState& order, uint32_t at) {
+  Lane& lane = order.lanes[at];
+  bool moved = false;
+  while (laneShort(order, at, lane.released, spareNothing)) {
+    const uint64_t slot = lane.released & (order.geometry.laneSlots - 1);
+    if (lane.state[slot] == Slot::unordered) {
+      if (!releaseTaken(order, at)) break;
+      moved = true;
+      continue;
+    }
+    if (lane.state[slot] != Slot::ordered) {  // held: only the missing batch helps
+      order.roomWanted = true;
+      break;
+    }
+    if (!trimTo(order, lane.topic[slot], targetOf(order, at))) break;
+    moved = true;
+  }
+  return moved;
+}
+
+// Goes through the lanes that may lack room, in the order of the table. A lane leaves them once it has room, and comes back
+// with its next change. A trim for one lane changes others, but takes no room from them.
+bool makeRoomInLanes(SequencerState& order) {
+  std::vector<uint32_t>& lanes = order.watchedLanes;
+  if (!std::is_sorted(lanes.begin(), lanes.end())) std::sort(lanes.begin(), lanes.end());
+  const size_t known = lanes.size();
+  bool moved = false;
+  for (size_t i = 0; i < known; i += 1) moved |= makeRoomIn(order, lanes[i]);
+  std::erase_if(lanes, [&order](uint32_t at) {
+    Lane& lane = order.lanes[at];
+    lane.watched = laneShort(order, at, lane.released, spareNothing);
+    return !lane.watched;
+  });
+  return moved;
+}
+
 }  // namespace
 
 // Trims for lanes and indexes that run short.
@@ -193,23 +229,7 @@ bool makeRoom(SequencerState& order) {
     const uint64_t target = topic.committed - spare;
     if (topic.committed - topic.trim > spare) moved |= trimTo(order, t, {target, target});
   }
-  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
-    Lane& lane = order.lanes[at];
-    while (laneShort(order, at, lane.released, spareNothing)) {
-      const uint64_t slot = lane.released & (g.laneSlots - 1);
-      if (lane.state[slot] == Slot::unordered) {
-        if (!releaseTaken(order, at)) break;
-        moved = true;
-        continue;
-      }
-      if (lane.state[slot] != Slot::ordered) {  // held: only the missing batch helps
-        order.roomWanted = true;
-        break;
-      }
-      if (!trimTo(order, lane.topic[slot], targetOf(order, at))) break;
-      moved = true;
-    }
-  }
+  moved |= makeRoomInLanes(order);
   noteUntaken(order);
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     Topic& topic = order.topics[t];

@@ -1,6 +1,8 @@
 // Scans the lanes: takes each published batch into its session's window, and emits it into the open epoch in its turn.
 #include "scan.h"
 
+#include <algorithm>
+
 #include "log/descriptor_check.h"
 #include "region/futex.h"
 #include "region/token.h"
@@ -88,7 +90,8 @@ bool accept(SequencerState& order, uint32_t client, uint32_t at, const Descripto
   lane.start[slot] = d.payloadPosition;
   lane.topic[slot] = session.topic;
   lane.payloadEnd = (d.payloadPosition + bytes + lineBytes - 1) & ~uint64_t{lineBytes - 1};
-  lane.dirty = session.dirty = true;
+  markDirty(order, lane);
+  session.dirty = true;
   const uint64_t index = lane.scanned;
   lane.scanned += 1;
   if (d.batchSequence < session.expected || pending.tag == d.batchSequence + 1) {
@@ -117,7 +120,7 @@ bool passFound(SequencerState& order, Lane& lane) {
   if (state != Slot::ordered && state != Slot::done) return false;
   lane.payloadEnd = lane.found.payloadEnds[lane.scanned - lane.found.first];
   lane.scanned += 1;
-  lane.dirty = true;
+  markDirty(order, lane);
   releaseSlots(order, lane);
   return true;
 }
@@ -172,32 +175,46 @@ bool hasHole(const SequencerState& order, uint32_t at) {
   return !descriptorReady(order, at, index) && descriptorReady(order, at, index + 1) && !descriptorReady(order, at, index);
 }
 
+// A session that ends, or that lacks a batch, is scanned whole: a decision is taken on it.
+bool scanSession(SequencerState& order, uint32_t client, Sweep sweep) {
+  Session& session = order.sessions[client];
+  const uint32_t brokers = order.geometry.brokers;
+  const bool whole = sweep == Sweep::whole || session.ending || session.held != 0;
+  const uint32_t count = whole ? brokers : std::min(brokers, order.options.share);
+  bool moved = emitReady(order, client);
+  for (uint32_t i = 0; i < count; i += 1) {
+    moved |= scanLane(order, client, session.nextBroker);
+    session.nextBroker = session.nextBroker + 1 == brokers ? 0 : session.nextBroker + 1;
+  }
+  session.swept = count == brokers;
+  return moved;
+}
+
 }  // namespace
 
 bool endSessionsWithHoles(SequencerState& order) {
   bool found = false;
-  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
-    const uint32_t client = at % order.geometry.clients;
-    const Session& session = order.sessions[client];
-    if (!session.active || session.endReason == endCorrupt || !hasHole(order, at)) continue;
-    endAsCorrupt(order, client);
-    found = true;
+  for (const uint32_t client : order.active) {
+    for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+      if (order.sessions[client].endReason == endCorrupt || !hasHole(order, laneOf(order, b, client))) continue;
+      endAsCorrupt(order, client);
+      found = true;
+    }
   }
   return found;
 }
 
-bool scanLanes(SequencerState& order) {
-  const Geometry& g = order.geometry;
+bool scanLanes(SequencerState& order, Sweep sweep) {
+  const std::vector<uint32_t>& active = order.active;
+  const auto first = std::lower_bound(active.begin(), active.end(), order.firstClient) - active.begin();
   bool moved = false;
-  for (uint32_t turn = 0; turn < g.clients; turn += 1) {
-    const uint32_t client = (order.firstClient + turn) % g.clients;
+  for (size_t turn = 0; turn < active.size(); turn += 1) {
+    const uint32_t client = active[(static_cast<size_t>(first) + turn) % active.size()];
     const Session& session = order.sessions[client];
     // Nothing of a session that is fenced is emitted any more, not even what is scanned.
-    if (!session.active || session.fenced || session.endReason == endOutlived) continue;
-    moved |= emitReady(order, client);
-    for (uint32_t b = 0; b < g.brokers; b += 1) moved |= scanLane(order, client, b);
+    if (!session.fenced && session.endReason != endOutlived) moved |= scanSession(order, client, sweep);
   }
-  order.firstClient = (order.firstClient + 1) % g.clients;
+  order.firstClient = (order.firstClient + 1) % order.geometry.clients;
   return moved;
 }
 

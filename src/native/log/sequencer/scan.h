@@ -4,7 +4,7 @@
 
 namespace ringfence::sequencing {
 
-bool scanLanes(SequencerState& order);
+bool scanLanes(SequencerState& order, Sweep sweep);
 
 // Ends the sessions with a hole in one of their lanes. True when it found one.
 bool endSessionsWithHoles(SequencerState& order);

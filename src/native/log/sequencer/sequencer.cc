@@ -17,10 +17,13 @@
 
 namespace ringfence {
 
+using sequencing::Sweep;
+
 namespace {
 
 constexpr int64_t lookNanos = 100'000'000;  // how often a sleeping sequencer checks its sleep word
 constexpr int64_t spinNanos = 4'000;        // how long an idle pass is repeated before the thread sleeps
+constexpr uint32_t wholeEvery = 64;         // passes between two sleeps: one of so many looks at everything
 constexpr int stopPasses = 4096;            // bounds the stop while a client keeps publishing
 
 }  // namespace
@@ -84,13 +87,18 @@ void Sequencer::depose(uint64_t by) {
   region_->wakeProcess(region_->publication().fullFence(), region_->slot(), sleepsForAll);
 }
 
-bool Sequencer::passOnce(bool commitNow) {
-  return !stopped_ && newest(region_->publication().fullFence()) && pass(order_, commitNow);
+bool Sequencer::passOnce(bool commitNow, sequencing::Sweep sweep) {
+  return !stopped_ && newest(region_->publication().fullFence()) && pass(order_, commitNow, sweep);
 }
 
 bool Sequencer::step() {
   const std::lock_guard<std::mutex> lock(mutex_);
   return passOnce(true);
+}
+
+bool Sequencer::stepShare() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return passOnce(true, sequencing::Sweep::share);
 }
 
 void Sequencer::pause() {
@@ -214,6 +222,7 @@ void Sequencer::run() {
   EpochBlockHead& head = region_->blockHead(order_.epoch);
   const role::Sleeper sleeper;
   uint64_t idleSince = 0;
+  uint32_t passes = 0;  // since the last one that looked at everything
   while (!stopping_.load(std::memory_order_seq_cst)) {
     const uint32_t heard = p.observe<&BellLine::bell>(head.bell);
     bool moved;
@@ -221,7 +230,8 @@ void Sequencer::run() {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (!stopped_) publishPulse(order_);
-      moved = !paused_ && passOnce(false);
+      moved = !paused_ && passOnce(false, passes == 0 ? Sweep::whole : Sweep::share);
+      passes = (passes + 1) % wholeEvery;
       wantsRoom = order_.roomWanted;
       if (stopped_) return;
     }
@@ -238,7 +248,7 @@ void Sequencer::run() {
     int64_t limit;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      moved = !stopped_ && newest(fenced) && !paused_ && pass(order_, fenced, false);
+      moved = !stopped_ && newest(fenced) && !paused_ && pass(order_, fenced);
       moved |= order_.roomWanted && !wantsRoom;  // the word must include every reason to wake: pass again
       limit = sleepNanos();
       if (stopped_) return;
@@ -246,6 +256,7 @@ void Sequencer::run() {
     if (!moved && limit != 0 && !stopping_.load(std::memory_order_seq_cst)) sleep(heard, reasons, limit);
     p.set<&SleepLine::sleeps>(sleeper, head.sleep, awake);
     idleSince = 0;
+    passes = 0;
   }
 }
 

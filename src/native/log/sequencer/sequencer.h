@@ -26,7 +26,10 @@ class Sequencer {
   Status start(uint64_t suspected = 0);
   // Orders what was published, and ends the log, unless it is to be kept for a server that continues it.
   void stop(bool keep = false);
+  // Makes a pass by hand.
   bool step();
+  // One as the thread makes it between two sleeps.
+  bool stepShare();
   void pause();
   void resume();
 
@@ -58,7 +61,7 @@ class Sequencer {
   void recover(uint64_t former);
   void publishHead(EpochState state);
   bool newest(const Fenced& fenced);
-  bool passOnce(bool commitNow);
+  bool passOnce(bool commitNow, sequencing::Sweep sweep = sequencing::Sweep::whole);
   void depose(uint64_t by);
   void giveBack();
 

@@ -1,5 +1,7 @@
 #include "sequencer_state.h"
 
+#include <algorithm>
+
 namespace ringfence::sequencing {
 
 SequencerState emptyState(const Region& region, const SequencerOptions& options, role::Sequencer role) {
@@ -20,6 +22,17 @@ SequencerState emptyState(const Region& region, const SequencerOptions& options,
           .sessions = std::vector<Session>(g.clients),
           .identities = std::vector<IdentityRecord>(region.layout().identities()),
           .lanes = std::vector<Lane>(region.layout().lanes(), lane)};
+}
+
+void activate(SequencerState& order, uint32_t client) {
+  if (order.sessions[client].active) return;
+  order.sessions[client].active = true;
+  order.active.insert(std::lower_bound(order.active.begin(), order.active.end(), client), client);
+}
+
+void deactivate(SequencerState& order, uint32_t client) {
+  order.sessions[client].active = false;
+  std::erase(order.active, client);
 }
 
 }  // namespace ringfence::sequencing

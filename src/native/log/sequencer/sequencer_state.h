@@ -33,6 +33,7 @@ struct SequencerOptions {
   bool manual = false;
   bool ignoreSessionOrder = false;
   uint64_t leaseMillis = 0;  // how long a gap of a session may last; 0: for ever
+  uint32_t share = 4;        // lanes of a session, and free slots, that a pass between two sleeps looks at (Sweep::share)
   FirstCounts first{};
 };
 
@@ -41,6 +42,10 @@ struct SequencerOptions {
 namespace ringfence::sequencing {
 
 constexpr size_t readyLimit = 4096;  // batches of one epoch
+
+// How much of what clients may have written a pass looks at: all of it, or of what is mostly at rest a share, a next one in
+// each pass.
+enum class Sweep : uint8_t { whole, share };
 
 // `unordered`: under order `none`, kept by the attached readers alone.
 enum class Slot : uint8_t { none, held, ordered, unordered, done };
@@ -76,8 +81,9 @@ struct Lane {
   uint64_t held = 0, ordered = 0, orderedMessages = 0, delivered = 0, deliveredMessages = 0;
   uint64_t duplicates = 0, purged = 0;
   std::optional<Seen<Payload>> payload{};  // of the scanned batches: their entries in the index cover it as well
-  bool dirty = false;
-  bool tail = false;  // the last scan ended at a slot that is not ready
+  bool dirty = false;    // in `dirtyLanes`
+  bool watched = false;  // in `watchedLanes`
+  bool tail = false;     // the last scan ended at a slot that is not ready
   uint64_t trim = 0;         // under order `none`, as published
   uint64_t deliveredTo = 0;  // the same: counted as delivered up to here
   FoundSlots found{};
@@ -122,6 +128,8 @@ struct Session {
   uint64_t base = 0;             // records of the identity that were committed before the session
   uint64_t seen = 0, seenMessages = 0;  // under order `none`, which has no committed prefix
   bool dirty = false;
+  uint32_t nextBroker = 0;  // whose lane the next scan begins with
+  bool swept = false;       // the last pass has scanned all its lanes
   std::vector<Pending> window;
 };
 
@@ -203,6 +211,13 @@ struct SequencerState {
   std::vector<IdentityRecord> identities{};
   std::vector<Lane> lanes{};
 
+  // What a pass goes through, so that its cost follows the work and not the geometry. The sequencer alone keeps it, and each
+  // is complete: it is derived from the tables above, and from no hint of another process.
+  std::vector<uint32_t> active{};        // the slots of active sessions, in their order
+  std::vector<uint32_t> dirtyLanes{};    // changed since they were published; some may be in it twice, or clean again
+  std::vector<uint32_t> watchedLanes{};  // may lack room: changed since they were found to have it
+  uint32_t nextClaim = 0;                // the free slot that the next share begins with
+
   // The open epoch: emitted batches that are not committed yet.
   std::vector<Ready> ready{};
   uint64_t readySinceNanos = 0;
@@ -219,6 +234,21 @@ struct SequencerState {
 inline uint32_t laneOf(const SequencerState& order, uint32_t broker, uint32_t client) {
   return static_cast<uint32_t>(order.region.laneOf(broker, client));
 }
+
+inline Lane& watch(SequencerState& order, Lane& lane) {
+  if (!lane.watched) order.watchedLanes.push_back(static_cast<uint32_t>(&lane - order.lanes.data()));
+  lane.watched = true;
+  return lane;
+}
+
+// Of each change of the lane that its line shows.
+inline void markDirty(SequencerState& order, Lane& lane) {
+  if (!lane.dirty) order.dirtyLanes.push_back(static_cast<uint32_t>(&lane - order.lanes.data()));
+  watch(order, lane).dirty = true;
+}
+
+void activate(SequencerState& order, uint32_t client);
+void deactivate(SequencerState& order, uint32_t client);
 
 // The state for a region in which no batch is ordered yet.
 SequencerState emptyState(const Region& region, const SequencerOptions& options, role::Sequencer role);

@@ -20,6 +20,7 @@ namespace {
 bool allSeen(const SequencerState& order, uint32_t client) {
   if (endsAtOnce(order, client)) return true;
   const Session& session = order.sessions[client];
+  if (!session.swept) return false;
   const uint64_t window = session.window.size();
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
     const Lane& lane = order.lanes[laneOf(order, b, client)];
@@ -50,7 +51,7 @@ void purge(SequencerState& order, uint32_t client) {
     lane.state[pending.laneIndex & (g.laneSlots - 1)] = Slot::done;
     lane.held -= 1;
     lane.purged += 1;
-    lane.dirty = true;
+    markDirty(order, lane);
     session.held -= 1;
     session.purged += 1;
     order.totals.purged += 1;
@@ -85,7 +86,7 @@ void endSession(SequencerState& order, uint32_t client) {
   Session& session = order.sessions[client];
   purge(order, client);
   dropTaken(order, client);
-  session.active = false;
+  deactivate(order, client);
   session.ending = false;
   if (session.topic < order.topics.size()) order.topics[session.topic].usedNanos = monotonicNanos();
   for (uint32_t b = 0; b < order.geometry.brokers; b += 1) passFound(order, laneOf(order, b, client), session);
@@ -117,11 +118,15 @@ bool endsAtOnce(const SequencerState& order, uint32_t client) {
 // one that has lied, has outlived its lease or is fenced as soon as the open epoch is committed.
 bool endSessions(SequencerState& order) {
   bool moved = false;
-  for (uint32_t i = 0; i < order.geometry.clients; i += 1) {
-    const Session& session = order.sessions[i];
-    if (!session.active || !session.ending || !order.ready.empty() || !allSeen(order, i) || !letGo(order, i)) continue;
-    endSession(order, i);
-    moved = true;
+  if (!order.ready.empty()) return false;
+  for (size_t at = 0; at < order.active.size();) {
+    const uint32_t client = order.active[at];
+    if (order.sessions[client].ending && allSeen(order, client) && letGo(order, client)) {
+      endSession(order, client);
+      moved = true;
+    } else {
+      at += 1;
+    }
   }
   return moved;
 }

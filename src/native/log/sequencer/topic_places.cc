@@ -121,7 +121,7 @@ void discard(SequencerState& order, uint32_t t) {
     if (kept.lane == noLane) continue;
     Lane& lane = order.lanes[kept.lane];
     lane.state[kept.laneIndex & (g.laneSlots - 1)] = Slot::done;
-    lane.dirty = true;
+    markDirty(order, lane);
     releaseSlots(order, lane);
   }
   topic.trim = topic.firmTrim = topic.delivered = topic.firstEntry = topic.committed;

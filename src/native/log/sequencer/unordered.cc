@@ -117,7 +117,8 @@ bool deliver(SequencerState& order, uint32_t at, uint64_t upTo) {
     lane.deliveredMessages += lane.messages[i & (order.geometry.laneSlots - 1)];
   }
   lane.deliveredTo = upTo;
-  return lane.dirty = true;
+  markDirty(order, lane);
+  return true;
 }
 
 uint32_t clientOf(const SequencerState& order, uint32_t at) { return at % order.geometry.clients; }
@@ -129,8 +130,7 @@ bool unordered(const SequencerState& order, uint32_t client) {
 }
 
 bool anyUnordered(const SequencerState& order) {
-  return std::any_of(order.sessions.begin(), order.sessions.end(),
-                     [](const Session& session) { return session.active && session.order == orderNone; });
+  return std::any_of(order.active.begin(), order.active.end(), [&](uint32_t client) { return unordered(order, client); });
 }
 
 void noteUnordered(SequencerState& order, uint32_t client, uint32_t at, const Descriptor& d) {
@@ -141,17 +141,21 @@ void noteUnordered(SequencerState& order, uint32_t client, uint32_t at, const De
   lane.messages[slot] = d.messageCount;
   lane.payloadEnd = payloadEndOf(d);
   lane.scanned += 1;
-  lane.dirty = true;
+  markDirty(order, lane);
   order.sessions[client].seen += 1;
   order.sessions[client].seenMessages += d.messageCount;
 }
 
 bool followLanes(SequencerState& order) {
   bool moved = false;
-  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
-    if (!unordered(order, clientOf(order, at)) || order.lanes[at].deliveredTo == order.lanes[at].scanned) continue;
-    const Taken taken = takenUpTo(order, order.sessions[clientOf(order, at)].topic, at);
-    if (taken.reader != 0) moved |= deliver(order, at, taken.cursor);
+  for (const uint32_t client : order.active) {
+    if (!unordered(order, client)) continue;
+    for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+      const uint32_t at = laneOf(order, b, client);
+      if (order.lanes[at].deliveredTo == order.lanes[at].scanned) continue;
+      const Taken taken = takenUpTo(order, order.sessions[client].topic, at);
+      if (taken.reader != 0) moved |= deliver(order, at, taken.cursor);
+    }
   }
   return moved;
 }
@@ -180,11 +184,12 @@ bool releaseTaken(SequencerState& order, uint32_t at) {
   if (again.reader != 0) deliver(order, at, target);
   for (uint64_t i = lane.released; i < target; i += 1) lane.state[i & (order.geometry.laneSlots - 1)] = Slot::done;
   releaseSlots(order, lane);
-  return lane.dirty = true;
+  markDirty(order, lane);
+  return true;
 }
 
 void noteUntaken(SequencerState& order) {
-  for (uint32_t client = 0; client < order.geometry.clients; client += 1) {
+  for (const uint32_t client : order.active) {
     Session& session = order.sessions[client];
     session.untaken = false;
     if (!unordered(order, client) || !session.ending) continue;
@@ -230,10 +235,12 @@ void dropTaken(SequencerState& order, uint32_t client) {
 
 uint64_t behindOf(const SequencerState& order, uint32_t topic, uint32_t reader, uint64_t generation) {
   uint64_t behind = 0;
-  for (uint32_t at = 0; at < order.lanes.size(); at += 1) {
-    const uint32_t client = clientOf(order, at);
+  for (const uint32_t client : order.active) {
     if (!unordered(order, client) || order.sessions[client].topic != topic) continue;
-    behind += order.lanes[at].scanned - takenBy(order, topic, at, reader, generation);
+    for (uint32_t b = 0; b < order.geometry.brokers; b += 1) {
+      const uint32_t at = laneOf(order, b, client);
+      behind += order.lanes[at].scanned - takenBy(order, topic, at, reader, generation);
+    }
   }
   return behind;
 }
