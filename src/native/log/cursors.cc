@@ -201,12 +201,9 @@ Status changeHeld(Region& region, const CursorHold& hold, auto change) {
   return change(cursor, [&] { writeCursor(region, lock, hold.index, cursor); });
 }
 
-}  // namespace
-
 // Most slots were never used: they need no checksum. Damage to one of the two words does not make a slot one of them.
-std::vector<CursorView> cursorsOf(const Region& region, uint32_t* damaged) {
+std::vector<CursorView> cursorsOf(const Region& region, const TopicLives& topics, uint32_t* damaged) {
   std::vector<CursorView> views;
-  const TopicLives topics(region);
   Cursor cursor{};
   for (uint32_t i = 0; i < region.layout().cursors(); i += 1) {
     const auto [length, seal] = region.publication().observe<&Cursor::nameLength, &Cursor::seal>(region.cursor(i).cursor);
@@ -221,12 +218,17 @@ std::vector<CursorView> cursorsOf(const Region& region, uint32_t* damaged) {
   return views;
 }
 
+}  // namespace
+
+std::vector<CursorView> cursorsOf(const Region& region, uint32_t* damaged) { return cursorsOf(region, TopicLives(region), damaged); }
+
 // SYNC: the full fence is between the reading of the clock and the look; pairs with the one in commitCursor.
 CursorLook lookAtCursors(const Region& region) {
   CursorLook look;
+  const TopicLives topics(region);
   look.micros = monotonicNanos() / 1000;
   static_cast<void>(region.publication().fullFence());
-  look.cursors = cursorsOf(region, &look.damaged);
+  look.cursors = cursorsOf(region, topics, &look.damaged);
   return look;
 }
 

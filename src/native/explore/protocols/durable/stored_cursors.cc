@@ -21,12 +21,13 @@ struct StoredLog {
   std::vector<shared_ptr<Disk>> disks;
   shared_ptr<bool> done = make_shared<bool>(false);  // all commits are stored
 
-  explicit StoredLog(uint32_t readers, size_t copiesRequired = 1)
-      : copies(copiesRequired), log(geometry(readers), false, orderSession, ackDurable), holding(*log.server.region, "holder", true, false) {
+  explicit StoredLog(uint32_t readers, size_t copiesRequired = 1, uint32_t topics = 1)
+      : copies(copiesRequired), log(geometry(readers, topics), false, orderSession, ackDurable), holding(*log.server.region, "holder", true, false) {
     for (size_t i = 0; i < copies; i += 1) disks.push_back(make_shared<Disk>());
   }
-  static Geometry geometry(uint32_t readers) {
+  static Geometry geometry(uint32_t readers, uint32_t topics) {
     Geometry g = logGeometry();
+    g.topics = topics;
     g.readers = readers;
     g.processes = 8;
     return g;
@@ -117,8 +118,9 @@ void stored() {
 }
 
 // A replica stores at each look, whether a holder waits or not: what it looked at ahead of a commit does not count for it.
-void storedEarly() {
-  StoredLog at(1);
+// `declared`: another topic is declared meanwhile, which the look meets ahead of the cursors.
+void storesAlways(bool declared) {
+  StoredLog at(1, 1, declared ? 2 : 1);
   Attached replica(*at.log.server.region, "replica", false, false);
   shared_ptr<Replicating> replicating;
   replica.program.ahead([&] { replicating = at.replicating(replica.region, 0)(); });
@@ -132,7 +134,15 @@ void storedEarly() {
       pauses();
     }
   });
+  if (!declared) return;
+  Attached declarer(*at.log.server.region, "declarer", false, false);
+  declarer.program.runs([region = declarer.region] {
+    TopicView topic;
+    expectOk(declareTopic(*region, "u", orderSession, ackOrdered, topic), "declaring another topic");
+  });
 }
+void storedEarly() { storesAlways(false); }
+void storedAside() { storesAlways(true); }
 
 // The same, and the replica's process dies at any moment: the next one goes on with its disk.
 void storedByHeir(size_t copies) {
@@ -179,6 +189,7 @@ std::vector<Configuration> storedCursors() {
   return {
     {"stored", "a holder waits until a replica has stored what it commits", &stored},
     {"stored early", "the same where the replica does not wait for a holder that waits", &storedEarly},
+    {"stored aside", "the same while another topic is declared", &storedAside},
     {"stored anew", "a holder waits while the replica's process dies, and the next one goes on with its disk", &storedAnew},
     {"stored twice", "the same where two disks are required", &storedTwice},
   };
