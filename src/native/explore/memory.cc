@@ -228,10 +228,12 @@ void copyIn(void* to, const void* from, size_t bytes, const Site& site) {
 
 namespace {
 
+// Where a write-back is left out, its process may die ahead of the next one, which would make up for it.
 void range(Verb verb, const void* at, size_t bytes, const Site& site) {
   const Fault fault = enter(site, verb);
   Spot spot;
   if (bytes == 0 || !AddressSpace::find(at, spot)) return;
+  if (verb == Verb::wrote && Coverage::plantedIsWriteBack()) Scheduler::now().step({Step::store, false});
   Coverage::meets(Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}});
   Trace::verb(verb, Word{spot.file, spot.offset & ~uint64_t{7}, ~uint64_t{0}}, bytes, site);
   // A ring is mapped twice in a row: a range that crosses the end of its file continues at the beginning.
