@@ -78,10 +78,10 @@ const lost = "log lost and restored"
 /** The kinds that show what is planted below the replicas: a run with it has no others, so that each of them comes soon. */
 const showing: Readonly<Record<Plant, ReadonlyArray<string>>> = {
   unsynced: ["replica killed"],
-  cursor: [lost],
-  // What was cut was perhaps not acknowledged yet.
-  cut: [lost, lost, lost],
-  // The first time each topic may have one segment.
+  // The first time the cursor was perhaps not committed durably yet.
+  cursor: [lost, lost],
+  cut: [lost],
+  // The first time the topic may have one segment.
   reused: [lost, lost]
 }
 

@@ -38,8 +38,8 @@ export class ReadingCursor {
     if (this.#position !== undefined) return this.#position
     // `ready` ends what is lent, but nothing is lent before the first batch arrives.
     while (!this.ready()) {
-      const committed = this.#reader.committedMessages()
-      if (!this.ready()) return committed
+      const next = this.#reader.begins ?? this.#reader.committedMessages()
+      if (!this.ready()) return next
     }
     return this.#position ?? 0
   }

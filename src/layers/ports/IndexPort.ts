@@ -27,6 +27,8 @@ export interface IndexPort {
   readonly finished: () => boolean
   /** Of a replica's reader: declares that the replica's files have what cursors said up to that stamp. */
   readonly storedCursors?: (stamp: number) => void
+  /** Of a reader that begins in files: the position of the first record that it was opened for. */
+  readonly begins?: number
   /** Of a reader that begins in files: whether it has not joined memory yet. Then more comes by itself. */
   readonly isReadingHistory?: () => boolean
   /** Of a reader that begins in files: why nothing more comes. */

@@ -87,6 +87,7 @@ export const historySuite = (backend: Backend): void => {
         yield* publish(0, 40_000)
         assert.isAbove((yield* Subscriber.bounds(Orders)).start, 10_000)
         const subscriber = yield* Subscriber.open(Orders, { from: "start" })
+        assert.strictEqual(subscriber.position(), 0)
         const first = yield* subscriber.pull
         assert.strictEqual(first[0]?.position, 0)
         yield* publish(40_000, 60_000)

@@ -14,6 +14,7 @@ import type { LogWaiter } from "../../ports/Waiter.ts"
 
 export class JoinedReader implements IndexPort {
   readonly waiter: LogWaiter
+  readonly begins: number
   #live: IndexPort | undefined
   #failure: HistoryUnreadable | undefined
   /** Batches of the present pull, of which the first `#polled` are polled. */
@@ -26,10 +27,15 @@ export class JoinedReader implements IndexPort {
   #round = Latch.makeUnsafe(false)
   readonly #wanted = Latch.makeUnsafe(true)
 
-  /** `next`: the index of the first batch; `waiter`: the live log's. */
-  constructor(waiter: LogWaiter, next: number, committedMessages: number) {
-    this.#next = next
-    this.#released = next
+  /** `first`: where the first batch begins; `waiter`: the live log's. */
+  constructor(
+    waiter: LogWaiter,
+    first: { readonly index: number; readonly position: number },
+    committedMessages: number
+  ) {
+    this.begins = first.position
+    this.#next = first.index
+    this.#released = first.index
     this.#committedMessages = committedMessages
     this.waiter = { ...waiterOf(waiter), until: (check) => this.#until(waiter, check) }
   }

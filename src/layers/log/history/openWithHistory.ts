@@ -41,7 +41,7 @@ export const openWithHistory = (
     if (trimmed === undefined) return yield* live.open(from)
     const reader = yield* history.open(topic.name, trimmed)
     const { end } = yield* live.bounds
-    const joined = new JoinedReader(live.waiter, reader.next().index, end)
+    const joined = new JoinedReader(live.waiter, reader.next(), end)
     const scope = yield* Effect.scope
     const isDurable = options?.isolation === "durable"
     yield* Effect.forkScoped(
