@@ -62,6 +62,9 @@ export type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | To
 /** How often it looks for what does not wake it. */
 const idleMillis = 100
 
+/** How long it may wait at most before it looks for more behind what it has. */
+const laterMillisMax = 2
+
 const tellFailure = ({ condition }: Member, error: WritingError): void => {
   switch (error._tag) {
     case "ReplicaBusy":
@@ -190,9 +193,17 @@ const waiting = (drive: Drive, found: "full" | "all"): Effect.Effect<void> =>
       [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || disk.hasCursors()
         ? true :
         undefined
-    // The log's end is told by `ending`: until then a lost log is only waited for.
-    const changed = found === "full" ? Effect.never : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
+    const looksLater = member.waitingBytes > 0 || disk.isBusy
+    const changed = found === "full" || looksLater
+      ? Effect.never
+      // The log's end is told by `ending`: until then a lost log is only waited for.
+      : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
+    // With batches in hand it looks now and then for more, and no sequencer need ring it for each: the next commit is not yet
+    // due, or has to wait for the disk.
+    const laterMillis = found === "full" || !looksLater
+      ? idleMillis
+      : Math.min(Math.max(1, member.options.syncMillis / 8), laterMillisMax)
     const woken = Effect.andThen(member.woken.await, Effect.sync(() => member.woken.closeUnsafe()))
     const answered = disk.isBusy ? disk.ended : Effect.never
-    yield* Effect.raceAllFirst([changed, answered, woken, ending, Effect.sleep(Math.min(leftMillis, idleMillis))])
+    yield* Effect.raceAllFirst([changed, answered, woken, ending, Effect.sleep(Math.min(leftMillis, laterMillis))])
   })
