@@ -86,6 +86,8 @@ interface Drive {
   readonly scope: Scope.Scope
   readonly disk: DiskWork
   lookedMillis: number
+  /** Whether the last turn appended what was new. */
+  hasAppended: boolean
 }
 
 const writing = (
@@ -98,7 +100,7 @@ const writing = (
     yield* onOpen
     const scope = yield* Effect.scope
     const disk = new DiskWork(work, member, files, scope, yield* Clock.currentTimeMillis)
-    const drive: Drive = { work, member, files, scope, disk, lookedMillis: -Infinity }
+    const drive: Drive = { work, member, files, scope, disk, lookedMillis: -Infinity, hasAppended: false }
     yield* following(drive).pipe(Effect.ensuring(disk.stop))
   })
 
@@ -121,6 +123,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
     yield* followTopics(drive)
     // Ahead of the copying: the disk is not to wait for that.
     let begun = yield* disk.begin(false)
+    const waitingBytes = member.waitingBytes
     let [isFull, moved] = [false, false]
     for (const follower of member.followers.values()) {
       const found = follower.isLive
@@ -129,6 +132,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
       isFull = isFull || found === "full"
       moved = moved || found === "more"
     }
+    drive.hasAppended = member.waitingBytes > waitingBytes
     if (yield* disk.begin(isFull)) begun = true
     yield* disk.writeAhead
     if (disk.hasFailed) return "full"
@@ -193,12 +197,12 @@ const waiting = (drive: Drive, found: "full" | "all"): Effect.Effect<void> =>
       [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || disk.hasCursors()
         ? true :
         undefined
-    const looksLater = member.waitingBytes > 0 || disk.isBusy
+    const looksLater = drive.hasAppended && (member.waitingBytes > 0 || disk.isBusy)
     const changed = found === "full" || looksLater
       ? Effect.never
       // The log's end is told by `ending`: until then a lost log is only waited for.
       : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
-    // With batches in hand it looks now and then for more, and no sequencer need ring it for each: the next commit is not yet
+    // While batches come in it looks now and then for more, and no sequencer need ring it for each: the next commit is not yet
     // due, or has to wait for the disk.
     const laterMillis = found === "full" || !looksLater
       ? idleMillis
