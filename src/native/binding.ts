@@ -188,7 +188,8 @@ export interface RegionHandle {
     position: number,
     durable: boolean,
     replica: number,
-    required: number
+    required: number,
+    lapped?: boolean
   ): ReaderHandle
   /** Reader places of the topic that the sequencer will free with its next look: their processes are dead. */
   readersEnding(topic: number): number
@@ -320,7 +321,16 @@ export interface SessionHandle {
 export interface ReaderHandle {
   /** Returns the number of batches written to `out`, or -1 when the memory contradicts the layout. */
   poll(out: Float64Array, max: number): number
-  /** Releases the batches below that number. */
+  /**
+   * The same of a reader that holds nothing back: `to` has room for a batch, and takes the copies. Behind batches that were
+   * overwritten it goes on at the oldest one kept.
+   */
+  copy(out: Float64Array, max: number, to: Uint8Array): number
+  /** Of such a reader: where the batch begins that it copies next. */
+  position(): number
+  /** Of such a reader: goes on at that batch, which begins there. False when it is not kept. */
+  resume(index: number, position: number): boolean
+  /** Releases the batches below that number; of a reader that holds nothing back, says so for reports. */
   release(index: number): void
   /** Of a replica's reader: its files have what the topic's cursors said until that time. */
   storedCursors(micros: number): void

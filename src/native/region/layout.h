@@ -50,7 +50,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 12;
+constexpr uint32_t layoutVersion = 13;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -190,16 +190,19 @@ struct alignas(lineBytes) ReaderClaim {
   uint64_t reserved1;
 };
 
+// The cursor of a reader that does not keep memory from being reused.
+constexpr uint64_t holdsNothing = ~uint64_t{0};
+
 // Read by the sequencer and diagnostics.
 struct alignas(lineBytes) ReaderLine {
-  uint64_t cursor;              // index entries below are no longer needed; under order `none` batches released, for reports
+  uint64_t cursor;              // index entries below are no longer needed, 2^64 - 1: none are; under order `none` batches released
   uint64_t attachedGeneration;  // from here on the cursor of that generation holds
   uint64_t detachedGeneration;  // from here on it does not
   uint64_t leftNanos;           // monotonic clock when the last one detached
   uint64_t replicaKey;          // of a replica's reader: which replica it is
   uint64_t replicasRequired;    // the same: by its server
   uint64_t syncedSeal;          // of the two above, the generation and the cursor: what lies below that is on the replica's disk
-  uint64_t reserved[1];
+  uint64_t read;                // of a reader that needs none: index entries below are read. For reports
 };
 
 struct ReaderSlot {

@@ -254,6 +254,8 @@ export interface Reader {
   readonly replica: ReplicaRole | undefined
   /** Index entries that it has released; under order `none`, batches. */
   cursor: number
+  /** Whether what it has not released is kept. */
+  gates: boolean
   /** Of a replica's reader: its files have what cursors said up to that stamp. */
   storedCursors: number
   /** Under order `none`: for each lane that it follows, the descriptors that it has released. */

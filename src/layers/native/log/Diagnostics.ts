@@ -59,6 +59,7 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     name: reader.name,
     ...processIdOf(reader),
     cursor: reader.cursor,
+    gates: reader.gates,
     behindBatches: reader.behind,
     behindRecords: reader.behindMessages,
     replica: reader.replica
