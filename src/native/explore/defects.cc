@@ -31,6 +31,8 @@ constexpr Defect allDefects[] = {
     {"a trim ahead of a reader", "log", "trim"},
     {"a release ahead of its trim", "log", "trim"},
     {"a share ahead of a sleep", "log", "stripes"},
+    {"a copy is believed without a look", "log", "lapped"},
+    {"a copy is judged by a former epoch's frontier", "takeover", "lapped by a rival"},
     {"an old epoch is believed", "takeover", "suspicion"},
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},

@@ -89,6 +89,8 @@ class Publishing {
 
 // Whether a batch holds what its session wrote as that sequence.
 void checkContents(const Region& region, const BatchView& view);
+// The same of one whose bytes were copied to there.
+void checkCopied(const BatchView& view, const uint8_t* bytes);
 
 // The records of all batches ahead of that one.
 uint64_t recordsAhead(uint64_t sequence);
