@@ -44,6 +44,8 @@ export interface Gap {
 export interface Gaps {
   readonly count: number
   readonly records: number
+  /** One of them that is known and not told yet, because no record behind it is there. */
+  readonly ahead?: Gap | undefined
 }
 
 /** Where a subscriber begins by default. */

@@ -58,7 +58,8 @@ export class ReadingCursor {
 
   /** What is missing so far, also ahead of a record that is not there yet. */
   get gaps(): Gaps {
-    return withGap(this.#gaps, this.#reader.gap?.())
+    const ahead = this.#reader.gap?.()
+    return ahead === undefined ? this.#gaps : { ...withGap(this.#gaps, ahead), ahead }
   }
 
   /** Whether there is a record to deliver. Call {@link release} first: this ends what is lent. */
@@ -211,9 +212,10 @@ export class ReadingCursor {
     }
   }
 
+  /** One that is not told yet lies ahead of nothing but records that were skipped: both are told as one. */
   #noteGap(gap: Gap): void {
     this.#gaps = withGap(this.#gaps, gap)
-    this.#gap = gap
+    this.#gap = { from: this.#gap?.from ?? gap.from, to: gap.to }
   }
 
   #beginWithin(batch: IndexedBatch, skipped: number): void {
@@ -228,8 +230,10 @@ export class ReadingCursor {
 const lengthOf = ({ lengths, uniformBytes }: IndexedBatch, record: number): number =>
   lengths === undefined ? uniformBytes : lengths[record] as number
 
-const withGap = ({ count, records }: Gaps, gap: Gap | undefined): Gaps =>
-  gap === undefined ? { count, records } : { count: count + 1, records: records + gap.to - gap.from }
+const withGap = ({ count, records }: Gaps, { from, to }: Gap): Gaps => ({
+  count: count + 1,
+  records: records + to - from
+})
 
 const behind = (batch: IndexedBatch, records: number, bytes: number): IndexedBatch =>
   records === 0 ? batch : {

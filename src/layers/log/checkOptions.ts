@@ -92,7 +92,8 @@ export const sequencerTimes = (
 
 const refuseUnlessLag = (topic: Topic<any>, lag: Lag): void => {
   refuseUnless(lags.has(lag), "lag", JSON.stringify(lag), `"gate", "lapped" or "history"`)
-  const ordered = `"gate": topic "${topic.name}" has order "none", and its sessions end only once their subscribers have them`
+  const ordered =
+    `"gate": topic "${topic.name}" has order "none", and its sessions end only once their subscribers have them`
   refuseUnless(lag === "gate" || topic.order !== "none", "lag", JSON.stringify(lag), ordered)
   const durable = `"gate" or "lapped": topic "${topic.name}" has ack "${topic.ack}", and no replicas`
   refuseUnless(lag !== "history" || topic.ack === "durable", "lag", JSON.stringify(lag), durable)

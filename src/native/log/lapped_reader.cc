@@ -92,6 +92,16 @@ bool LappedReader::lookAtKept(TopicLine::Retention& kept) const {
   return readEither(p, lines.retention, lines.retentionSpare, kept) && (former || view.believes());
 }
 
+// A frontier ahead of the firm one may be taken back: what lies between is kept then, and would be missing without a reason. Its
+// count is not that of the firm frontier, so the entry says where that batch begins; where it is gone, the next look says more.
+void LappedReader::goOnAtOldest(const TopicLine::Retention& kept) {
+  const bool mayBeTakenBack = kept.trim != kept.firmTrim && !planted("a gap reaches to a frontier that is taken back");
+  BatchView oldest{};
+  if (mayBeTakenBack && !read(kept.firmTrim, oldest)) return;
+  next_ = mayBeTakenBack ? kept.firmTrim : kept.trim;
+  nextPosition_ = mayBeTakenBack ? oldest.position : kept.trimMessages;
+}
+
 // Until an epoch serves that can be believed, it waits: a successor may have given the room on.
 int32_t LappedReader::copy(BatchView* views, uint32_t max, uint8_t* to, uint64_t room) {
   if (!attached_ || region_->closed()) return 0;
@@ -112,8 +122,7 @@ int32_t LappedReader::copy(BatchView* views, uint32_t max, uint8_t* to, uint64_t
       return static_cast<int32_t>(copied.filled - lost);
     }
     // Of the oldest ones, the next to go, it copies one at a time.
-    next_ = kept.trim;
-    nextPosition_ = kept.trimMessages;
+    goOnAtOldest(kept);
     max = 1;
   }
   return 0;

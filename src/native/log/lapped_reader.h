@@ -33,6 +33,7 @@ class LappedReader final : public IndexReader {
   };
   Unproven copyUnproven(BatchView* views, uint32_t max, uint8_t* to, uint64_t room) const;
   bool lookAtKept(TopicLine::Retention& kept) const;
+  void goOnAtOldest(const TopicLine::Retention& kept);
   void letGo();
 };
 

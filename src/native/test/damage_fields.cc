@@ -129,6 +129,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(ReaderLine, attachedGeneration, told),
     FIELD(ReaderLine, detachedGeneration, told),
     FIELD(ReaderLine, leftNanos, unharmed),
+    FIELD(ReaderLine, read, unharmed),
     FIELD(ReaderLine, replicaKey, delayed),
     FIELD(ReaderLine, replicasRequired, delayed),
     FIELD(ReaderLine, syncedSeal, delayed),

@@ -7,11 +7,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Publisher } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
 import {
   type Gap,
+  HistoryUnreadable,
   type IndexedBatch,
   type Record,
   Subscriber,
@@ -19,6 +21,7 @@ import {
   type SubscriberOptions
 } from "../../../src/services/Subscriber.ts"
 import { type Backend, bytesOf, Relay, smallGeometry, textOf } from "../../backends/log.ts"
+import { faultyDisk } from "../../faults/disks.ts"
 
 const Ticks = Topic.make("ticks")
 const Orders = Topic.make("orders", { ack: "durable" })
@@ -110,40 +113,48 @@ export const laggingSuite = (backend: Backend): void => {
 
   describe(`subscribers that may be lapped (${backend.name})`, () => {
     for (const [name, read] of Object.entries(readings)) {
-      it.live(`one that stands still holds up no publisher, and is told its gap (${name})`, () =>
-        inMemory(Effect.gen(function*() {
-          const subscriber = yield* open(Ticks, { from: "start", lag: "lapped", untilEnd: true })
-          const followed = new Followed(0)
-          yield* publish(Ticks, 0, 100)
-          yield* read(subscriber, followed)
-          assert.deepStrictEqual([followed.next, followed.gaps.length], [100, 0])
-          for (const end of [lap, 2 * lap, 3 * lap]) {
-            yield* publish(Ticks, followed.next, end)
-            const { start } = yield* Subscriber.bounds(Ticks)
-            assert.isAbove(start, followed.next)
+      it.live(
+        `one that stands still holds up no publisher, and is told its gap (${name})`,
+        () =>
+          inMemory(Effect.gen(function*() {
+            const subscriber = yield* open(Ticks, { from: "start", lag: "lapped", untilEnd: true })
+            const followed = new Followed(0)
+            yield* publish(Ticks, 0, 100)
             yield* read(subscriber, followed)
-            assert.strictEqual(followed.next, end)
-            // It goes on at the first record that is there; the sequencer may trim a little on meanwhile.
-            assert.isAtLeast(followed.gaps.at(-1)?.to ?? 0, start)
-            assert.isBelow(followed.gaps.at(-1)?.to ?? end, end - 100)
-          }
-          assert.strictEqual(followed.gaps.length, 3)
-          assert.deepStrictEqual(subscriber.gaps(), followed.missed)
-        })), 60_000)
+            assert.deepStrictEqual([followed.next, followed.gaps.length], [100, 0])
+            for (const end of [lap, 2 * lap, 3 * lap]) {
+              yield* publish(Ticks, followed.next, end)
+              const { start } = yield* Subscriber.bounds(Ticks)
+              assert.isAbove(start, followed.next)
+              yield* read(subscriber, followed)
+              assert.strictEqual(followed.next, end)
+              // It goes on at the first record that is there; the sequencer may trim a little on meanwhile.
+              assert.isAtLeast(followed.gaps.at(-1)?.to ?? 0, start)
+              assert.isBelow(followed.gaps.at(-1)?.to ?? end, end - 100)
+            }
+            assert.strictEqual(followed.gaps.length, 3)
+            assert.deepStrictEqual(subscriber.gaps(), followed.missed)
+          })),
+        60_000
+      )
     }
 
-    it.live("beside a publisher that does not stop every record is whole, or in a gap", () =>
-      inMemory(Effect.gen(function*() {
-        const subscriber = yield* open(Ticks, { from: "start", lag: "lapped" })
-        const followed = new Followed(0)
-        const publishing = yield* Effect.forkChild(publish(Ticks, 0, 5 * lap), { startImmediately: true })
-        for (let pulls = 0; followed.next < 5 * lap; pulls += 1) {
-          for (const batch of yield* subscriber.pull) followed.batch(batch)
-          if (pulls % 10 === 0) yield* Effect.sleep(3)
-        }
-        yield* Fiber.join(publishing)
-        assert.deepStrictEqual(subscriber.gaps(), followed.missed)
-      })), 60_000)
+    it.live(
+      "beside a publisher that does not stop every record is whole, or in a gap",
+      () =>
+        inMemory(Effect.gen(function*() {
+          const subscriber = yield* open(Ticks, { from: "start", lag: "lapped" })
+          const followed = new Followed(0)
+          const publishing = yield* Effect.forkChild(publish(Ticks, 0, 5 * lap), { startImmediately: true })
+          for (let pulls = 0; followed.next < 5 * lap; pulls += 1) {
+            for (const batch of yield* subscriber.pull) followed.batch(batch)
+            if (pulls % 10 === 0) yield* Effect.sleep(3)
+          }
+          yield* Fiber.join(publishing)
+          assert.deepStrictEqual(subscriber.gaps(), followed.missed)
+        })),
+      60_000
+    )
 
     it.live("what it was lent stays as it is until its next read", () =>
       inMemory(Effect.gen(function*() {
@@ -168,7 +179,10 @@ export const laggingSuite = (backend: Backend): void => {
         yield* publish(Ticks, 50, lap)
         const { start } = yield* Subscriber.bounds(Ticks)
         for (
-          const [options, from] of [[{ from: { position: 7 } }, 7], [{ cursor: "billing" }, 50]] satisfies ReadonlyArray<
+          const [options, from] of [[{ from: { position: 7 } }, 7], [
+            { cursor: "billing" },
+            50
+          ]] satisfies ReadonlyArray<
             [SubscriberOptions, number]
           >
         ) {
@@ -197,6 +211,52 @@ export const laggingSuite = (backend: Backend): void => {
         assert.deepStrictEqual([first?.position, first?.gap], [position, { from: 0, to: position - 1 }])
         const [second] = yield* Stream.runCollect(Stream.take(subscriber.records, 1))
         assert.deepStrictEqual([second?.position, second?.gap], [position + 1, undefined])
+      })))
+
+    it.live("beside one that gates it misses nothing, and publishers wait for that one alone", () =>
+      inMemory(Effect.gen(function*() {
+        const monitor = yield* open(Ticks, { from: "start", lag: "lapped", name: "monitor", untilEnd: true })
+        const gate = yield* Scope.make()
+        yield* Scope.provide(open(Ticks, { from: "start", name: "gate" }), gate)
+        const full = yield* Effect.scoped(Effect.gen(function*() {
+          const publisher = yield* Publisher.open(Ticks, { roomDeadline: "20 millis" })
+          const sends = Array.from({ length: lap }, (_, i) => bytesOf(`record ${i}`))
+          const error = yield* Effect.flip(publisher.sendAll(sends))
+          assert.isTrue(error._tag === "Backpressure")
+          assert.include(error.message, `"gate"`)
+          assert.notInclude(error.message, "monitor")
+          return publisher.accepted()
+        }))
+        const followed = new Followed(0)
+        yield* readings["records"]!(monitor, followed)
+        assert.deepStrictEqual([followed.next, followed.gaps], [full, []])
+        yield* Scope.close(gate, Exit.void)
+        yield* publish(Ticks, full, full + lap)
+        yield* readings["records"]!(monitor, followed)
+        assert.deepStrictEqual([followed.next, followed.gaps.length], [full + lap, 1])
+      })))
+
+    it.live("begun in the midst of a batch its first gap begins there", () =>
+      inMemory(Effect.gen(function*() {
+        yield* publish(Ticks, 0, 100)
+        const subscriber = yield* open(Ticks, { from: { position: 33 }, lag: "lapped" })
+        yield* publish(Ticks, 100, lap)
+        const [first] = yield* subscriber.pull
+        assert.deepStrictEqual(first?.gap, { from: 33, to: first?.position ?? 0 })
+      })))
+
+    it.live("gaps with nothing but skipped records between are told as one, and counted each", () =>
+      inMemory(Effect.gen(function*() {
+        const subscriber = yield* open(Ticks, { from: "start", lag: "lapped", untilEnd: true })
+        yield* publish(Ticks, 0, lap)
+        while (subscriber.skip());
+        assert.strictEqual(subscriber.position(), lap)
+        const { records } = subscriber.gaps()
+        yield* publish(Ticks, lap, 2 * lap)
+        const [first] = yield* subscriber.pull
+        const to = first?.position ?? 0
+        assert.deepStrictEqual(first?.gap, { from: 0, to })
+        assert.deepStrictEqual(subscriber.gaps(), { count: 2, records: records + to - lap })
       })))
 
     it.live("diagnostics tell how far it is, and that it does not gate; awaitReaders counts those that do", () =>
@@ -229,7 +289,10 @@ export const laggingSuite = (backend: Backend): void => {
         const none = Topic.make("heap", { order: "none", ack: "none" })
         assert.match(yield* told(none, "lapped"), /^RegionError: .*lag cannot be "lapped" .it must be "gate"/)
         assert.match(yield* told(none, "history"), /^RegionError: .*order "none"/)
-        assert.match(yield* told(Ticks, "history"), /^RegionError: .*"gate" or "lapped": topic "ticks" has ack "ordered"/)
+        assert.match(
+          yield* told(Ticks, "history"),
+          /^RegionError: .*"gate" or "lapped": topic "ticks" has ack "ordered"/
+        )
         assert.match(yield* told(Ticks, "slow"), /^RegionError: .*it must be "gate", "lapped" or "history"/)
         assert.match(yield* told(Orders, "history"), /^HistoryUnreadable: .*no directory of a replica was given/)
       })))
@@ -254,20 +317,24 @@ export const laggingSuite = (backend: Backend): void => {
 
   describe(`subscribers that go on in files (${backend.name})`, () => {
     for (const isolation of ["ordered", "durable"] as const) {
-      it.live(`overtaken several times, one misses nothing and holds up no publisher (${isolation})`, () =>
-        withHistory(Effect.gen(function*() {
-          const subscriber = yield* open(Orders, { from: "start", lag: "history", isolation })
-          const followed = new Followed(0)
-          for (let end = lap; end <= 3 * lap; end += lap) {
-            yield* publish(Orders, end - lap, end)
-            assert.isAbove((yield* Subscriber.bounds(Orders)).start, followed.next)
-            // Now and then it stays in memory for a while.
-            const stop = end === 3 * lap ? end : end - 100
-            while (followed.next < stop) for (const batch of yield* subscriber.pull) followed.batch(batch)
-          }
-          assert.deepStrictEqual([followed.next, followed.gaps], [3 * lap, []])
-          assert.deepStrictEqual(subscriber.gaps(), { count: 0, records: 0 })
-        })), 140_000)
+      it.live(
+        `overtaken several times, one misses nothing and holds up no publisher (${isolation})`,
+        () =>
+          withHistory(Effect.gen(function*() {
+            const subscriber = yield* open(Orders, { from: "start", lag: "history", isolation })
+            const followed = new Followed(0)
+            for (let end = lap; end <= 3 * lap; end += lap) {
+              yield* publish(Orders, end - lap, end)
+              assert.isAbove((yield* Subscriber.bounds(Orders)).start, followed.next)
+              // Now and then it stays in memory for a while.
+              const stop = end === 3 * lap ? end : end - 100
+              while (followed.next < stop) for (const batch of yield* subscriber.pull) followed.batch(batch)
+            }
+            assert.deepStrictEqual([followed.next, followed.gaps], [3 * lap, []])
+            assert.deepStrictEqual(subscriber.gaps(), { count: 0, records: 0 })
+          })),
+        140_000
+      )
     }
 
     it.live("beside a publisher that does not stop, and with pauses", () =>
@@ -283,47 +350,134 @@ export const laggingSuite = (backend: Backend): void => {
         assert.deepStrictEqual(followed.gaps, [])
       })), 140_000)
 
-    it.live("it keeps its place while it reads files, and reports how far it has come", () =>
-      withHistory(Effect.gen(function*() {
-        const { snapshot } = yield* Diagnostics
-        const reader = Effect.map(
-          snapshot,
-          ({ topics }) => topics.find(({ name }) => name === "orders")?.readers.find(({ name }) => name === "late")
-        )
-        const subscriber = yield* open(Orders, { from: "start", lag: "history", name: "late" })
-        yield* publish(Orders, 0, lap)
-        const followed = new Followed(0)
-        let behind = Infinity
-        while (followed.next < 1000) {
-          for (const batch of yield* subscriber.pull) followed.batch(batch)
-          const now = (yield* reader)?.behindBatches ?? 0
-          assert.isAtMost(now, behind)
-          behind = now
-        }
-        assert.isBelow(behind, lap)
-        assert.isFalse((yield* reader)?.gates)
-      })), 60_000)
+    it.live(
+      "it keeps its place while it reads files, and reports how far it has come",
+      () =>
+        withHistory(Effect.gen(function*() {
+          const { snapshot } = yield* Diagnostics
+          const reader = Effect.map(
+            snapshot,
+            ({ topics }) => topics.find(({ name }) => name === "orders")?.readers.find(({ name }) => name === "late")
+          )
+          const subscriber = yield* open(Orders, { from: "start", lag: "history", name: "late" })
+          yield* publish(Orders, 0, lap)
+          const followed = new Followed(0)
+          let behind = Infinity
+          while (followed.next < 1000) {
+            for (const batch of yield* subscriber.pull) followed.batch(batch)
+            const now = (yield* reader)?.behindBatches ?? 0
+            assert.isAtMost(now, behind)
+            behind = now
+          }
+          assert.isBelow(behind, lap)
+          assert.isFalse((yield* reader)?.gates)
+        })),
+      60_000
+    )
 
-    it.live("a position and a cursor that are trimmed already are read from files", () =>
-      withHistory(Effect.gen(function*() {
-        const scope = yield* Scope.make()
-        yield* publish(Orders, 0, 100)
-        const first = yield* Scope.provide(open(Orders, { cursor: "audit", lag: "history" }), scope)
-        while (first.position() < 100) yield* first.pull
-        yield* first.commit({ position: 60 })
-        yield* Scope.close(scope, Exit.void)
-        yield* publish(Orders, 100, lap)
-        assert.isAbove((yield* Subscriber.bounds(Orders)).start, 100)
-        for (
-          const [options, from] of [[{ from: { position: 33 } }, 33], [{ cursor: "audit" }, 60]] satisfies ReadonlyArray<
-            [SubscriberOptions, number]
-          >
-        ) {
-          const subscriber = yield* open(Orders, { ...options, lag: "history", untilEnd: true })
-          const followed = new Followed(from)
-          yield* Stream.runForEach(subscriber.records, (one) => Effect.sync(() => followed.record(one)))
-          assert.deepStrictEqual([followed.next, followed.gaps], [lap, []])
-        }
-      })), 60_000)
+    it.live(
+      "a position and a cursor that are trimmed already are read from files",
+      () =>
+        withHistory(Effect.gen(function*() {
+          const scope = yield* Scope.make()
+          yield* publish(Orders, 0, 100)
+          const first = yield* Scope.provide(open(Orders, { cursor: "audit", lag: "history" }), scope)
+          while (first.position() < 100) yield* first.pull
+          yield* first.commit({ position: 60 })
+          yield* Scope.close(scope, Exit.void)
+          yield* publish(Orders, 100, lap)
+          assert.isAbove((yield* Subscriber.bounds(Orders)).start, 100)
+          for (
+            const [options, from] of [[{ from: { position: 33 } }, 33], [
+              { cursor: "audit" },
+              60
+            ]] satisfies ReadonlyArray<
+              [SubscriberOptions, number]
+            >
+          ) {
+            const subscriber = yield* open(Orders, { ...options, lag: "history", untilEnd: true })
+            const followed = new Followed(from)
+            yield* Stream.runForEach(subscriber.records, (one) => Effect.sync(() => followed.record(one)))
+            assert.deepStrictEqual([followed.next, followed.gaps], [lap, []])
+          }
+        })),
+      60_000
+    )
+
+    it.live(
+      "files of a replica that stands still are behind memory: it waits for them, and misses nothing",
+      () =>
+        Effect.scoped(Effect.gen(function*() {
+          const { disk, root } = yield* backend.disk
+          const [dir, slow] = [`${root}/replica`, `${root}/slow`]
+          const faulty = faultyDisk(disk)
+          yield* Effect.gen(function*() {
+            const subscriber = yield* open(Orders, { from: "start", lag: "history" })
+            yield* publish(Orders, 0, 100)
+            const followed = new Followed(0)
+            while (followed.next < 100) for (const batch of yield* subscriber.pull) followed.batch(batch)
+            faulty.hold(slow)
+            yield* publish(Orders, 100, 3 * lap)
+            assert.isAbove((yield* Subscriber.bounds(Orders)).start, 2 * lap)
+            const reading = yield* Effect.forkChild(
+              Effect.gen(function*() {
+                while (followed.next < 3 * lap) for (const batch of yield* subscriber.pull) followed.batch(batch)
+              }),
+              { startImmediately: true }
+            )
+            yield* Effect.sleep(100)
+            assert.isBelow(followed.next, 2 * lap)
+            faulty.heal(slow)
+            yield* Fiber.join(reading)
+            assert.deepStrictEqual([followed.next, followed.gaps], [3 * lap, []])
+          }).pipe(
+            Effect.ensuring(Effect.sync(() => faulty.heal(slow))),
+            Effect.scoped,
+            Effect.provide(backend.embedded({
+              geometry: smallGeometry,
+              disk: faulty.disk,
+              history: [slow],
+              serve: { replicas: [{ dir }, { dir: slow }], durableCopies: 1, stallAfter: 50 }
+            }))
+          )
+        })),
+      60_000
+    )
+
+    it.live(
+      "what the files no longer have ends it, behind all records before",
+      () =>
+        Effect.scoped(Effect.gen(function*() {
+          const { disk, root } = yield* backend.disk
+          const dir = `${root}/replica`
+          const replica = { dir, segmentBytes: 16 * 1024, retention: { bytes: 64 * 1024 } }
+          yield* Effect.gen(function*() {
+            const subscriber = yield* open(Orders, { from: "start", lag: "history", untilEnd: true })
+            yield* publish(Orders, 0, 100)
+            const followed = new Followed(0)
+            while (followed.next < 100) for (const batch of yield* subscriber.pull) followed.batch(batch)
+            yield* publish(Orders, 100, 3 * lap)
+            // Replicas look every five seconds at what they need not keep.
+            const start = Effect.scoped(Effect.gen(function*() {
+              const { topics } = yield* readReplicaFiles(disk.disk, dir)
+              return (yield* topics.get("orders")!.bounds).start.position
+            }))
+            while ((yield* start) <= 100) yield* Effect.sleep(50)
+            const error = yield* Effect.flip(readings["records"]!(subscriber, followed))
+            assert.instanceOf(error, HistoryUnreadable)
+            assert.strictEqual(followed.next, 100)
+            assert.match(
+              error.message,
+              /records from 100 on cannot be read from files: the oldest record in the files is [\d,]+/
+            )
+          }).pipe(
+            Effect.scoped,
+            Effect.provide(
+              backend.embedded({ geometry: smallGeometry, disk, history: [dir], serve: { replicas: [replica] } })
+            )
+          )
+        })),
+      60_000
+    )
   })
 }

@@ -70,16 +70,19 @@ const openJoining = (opening: Opening, history: History) =>
     const { end } = yield* live.bounds
     const joined = new JoinedReader(live.waiter, reader.next().index, end)
     const scope = yield* Effect.scope
-    yield* forkReading(opening, joined, reading(opening, joined, reader, () => attaching(opening, joined, reader, scope)))
+    yield* forkReading(
+      opening,
+      joined,
+      reading(opening, joined, reader, () => attaching(opening, joined, reader, scope))
+    )
     return joined
   })
 
 /** Where the position is trimmed already, it was overtaken there. */
 const openLapped = ({ openUngated }: LiveLog, from: From): Effect.Effect<LappedReader, OpenReaderError, Scope.Scope> =>
-  Effect.catchTag(
-    Effect.map(openUngated(from), (port) => new LappedReader(port)),
-    "PositionTrimmed",
-    ({ requested }) => Effect.map(openUngated("start"), (port) => new LappedReader(port, requested))
+  Effect.map(
+    Effect.catchTag(openUngated(from), "PositionTrimmed", () => openUngated("start")),
+    (port) => new LappedReader(port, typeof from === "object" ? from.position : undefined)
   )
 
 /** Stays attached while it reads files, so that reports tell how far it has come, and its place is its own. */
@@ -211,7 +214,14 @@ const ended = (topic: string, position: number, start: number): HistoryUnreadabl
     nextStep: "see `ringfence doctor` for the replica that writes them, or name the directory of another"
   })
 
-const unreadable = (topic: string, error: OpenReaderError | HistoryUnreadable): HistoryUnreadable =>
-  error._tag === "HistoryUnreadable"
-    ? error
-    : new HistoryUnreadable({ topic, position: 0, detail: error.message, nextStep: "open the subscriber again" })
+const unreadable = (topic: string, error: OpenReaderError | HistoryUnreadable): HistoryUnreadable => {
+  if (error._tag === "HistoryUnreadable") return error
+  if (error._tag !== "PositionTrimmed") {
+    return new HistoryUnreadable({ topic, position: 0, detail: error.message, nextStep: "open the subscriber again" })
+  }
+  const { requested: position, start } = error
+  const detail = start > position
+    ? `the oldest record in the files is ${formatCount(start)}, because of their retention or because the replica began there`
+    : "the files do not come so far"
+  return new HistoryUnreadable({ topic, position, detail, nextStep: "name the directory of another replica of this log" })
+}

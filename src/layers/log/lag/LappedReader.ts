@@ -11,11 +11,11 @@ export class LappedReader implements IndexPort {
   /** The position behind all that it has returned or told as a gap. */
   #expected: number
 
-  /** `expected`: where it was to begin, if that is trimmed. */
-  constructor(port: UngatedPort, expected: number = port.position()) {
+  /** `requested`: where it was to begin, if that is a position: trimmed, in the middle of a batch, or still to come. */
+  constructor(port: UngatedPort, requested: number = port.position()) {
     this.waiter = port.waiter
     this.#port = port
-    this.#expected = expected
+    this.#expected = requested
   }
 
   readonly poll = (max: number): ReadonlyArray<IndexedBatch> => {
@@ -24,8 +24,8 @@ export class LappedReader implements IndexPort {
     const last = batches.at(-1)
     if (first === undefined || last === undefined) return batches
     const from = this.#expected
-    this.#expected = last.position + last.messageCount
-    // It may begin in the middle of the first one.
+    // What was requested may lie in the midst of the first one, or behind the last one.
+    this.#expected = Math.max(from, last.position + last.messageCount)
     return first.position <= from ? batches : [{ ...first, gap: { from, to: first.position } }, ...batches.slice(1)]
   }
 

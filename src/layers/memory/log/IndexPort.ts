@@ -126,8 +126,9 @@ export class HeapUngatedPort implements UngatedPort {
 
   readonly position = (): number => recordsBelow(this.#topic, this.next()) ?? this.#topic.trimmedMessages
 
-  readonly resume = (index: number): boolean => {
-    if (index < this.#topic.trimmed) return false
+  // Files that count batches otherwise are of another log.
+  readonly resume = (index: number, position: number): boolean => {
+    if (index < this.#topic.trimmed || recordsBelow(this.#topic, index) !== position) return false
     this.#port.goTo(index)
     return true
   }

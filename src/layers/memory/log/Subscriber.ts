@@ -38,7 +38,8 @@ export const layer = Layer.effect(
             openWithCursor(topic, options, { take: takeCursor(log.heap), waiter: log.waiter }, (options, holding) =>
               openWithHistory(topic, options, log.history, {
                 open: (from) => openReader(log, topic, { ...options, from }),
-                openUngated: (from) => openUngated(log, topic, { ...options, from }),
+                openUngated: (from) =>
+                  openUngated(log, topic, { ...options, from }),
                 bounds: boundsOf(log, topic),
                 waiter: log.waiter
               }).pipe(Effect.flatMap((reader) =>
@@ -68,11 +69,16 @@ export const openReader = (
 
 /** The same for a reader that holds nothing back. */
 const openUngated = (log: HeapLog["Service"], topic: Topic<any>, options: SubscriberOptions) =>
-  openPort(log, topic, { ...options, isLapped: true }, ({ declared, reader }) =>
-    new HeapUngatedPort(log.heap, declared, reader, log.waiter, {
-      poisons: log.poisonReleased,
-      isDurable: options.isolation === "durable"
-    }))
+  openPort(
+    log,
+    topic,
+    { ...options, isLapped: true },
+    ({ declared, reader }) =>
+      new HeapUngatedPort(log.heap, declared, reader, log.waiter, {
+        poisons: log.poisonReleased,
+        isDurable: options.isolation === "durable"
+      })
+  )
 
 type Claimed = Effect.Success<ReturnType<typeof claimReader>>
 

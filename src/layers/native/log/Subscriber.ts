@@ -60,10 +60,11 @@ export const layer = (
                 openUngated: (from) => attachedUngated(region, topic, { ...options, from, mustExist }),
                 bounds: boundsOf(region, topic),
                 waiter: region.waiter
-              }).pipe(Effect.flatMap((reader) => makeSubscriber(topic, reader, options, holding))))
+              }).pipe(Effect.flatMap((reader) =>
+                makeSubscriber(topic, reader, options, holding)
+              )))
           }),
-        bounds: (topic) =>
-          boundsOf(region, topic)
+        bounds: (topic) => boundsOf(region, topic)
       }))
   )
 

@@ -10,6 +10,9 @@ namespace {
 
 using takeover::Log;
 
+// So that the others come a few batches further between two looks.
+constexpr uint64_t slowPause = 4 * takeover::pause;
+
 // What it copies is whole, in order, and missing only where it was trimmed. Of one session, all of whose records the topic
 // has: so a batch stands where its session counts it.
 class Following {
@@ -19,13 +22,13 @@ class Following {
   void attach() { expectOk(reader_.attach(From::start, 0), "attaching a reader that holds nothing back"); }
   uint64_t next() const { return next_; }
 
-  // `trims`: the frontier is never taken back, so what is missing has been trimmed.
-  void take(bool trims) {
+  // `served`: by one server alone, so what is missing lies below its firm frontier.
+  void take(bool served) {
     Model::now().excuse(&Following::isOvertaken, this);
     BatchView views[atOnce];
     const int32_t filled = reader_.copy(views, atOnce, copies_, sizeof(copies_));
     expect(filled >= 0, "the index contradicts itself");
-    for (int32_t i = 0; i < filled; i += 1) check(views[i], i == 0 && trims);
+    for (int32_t i = 0; i < filled; i += 1) check(views[i], served);
     reader_.release(reader_.next());
   }
 
@@ -40,13 +43,13 @@ class Following {
     return peek<&TopicLine::Retention::firmTrim>(region.topicLine(epoch, 0).retention) > own.reader_.next();
   }
 
-  void check(const BatchView& view, bool trims) {
+  void check(const BatchView& view, bool served) {
     expect(view.position == recordsAhead(view.batchSequence), "a batch stands elsewhere than was committed");
     expect(view.position >= next_, "a batch comes twice");
     if (view.position > next_) {
       Trace::say("was overtaken");
-      const uint64_t trim = peek<&TopicLine::Retention::trim>(region_->topicLine(1, 0).retention);
-      expect(!trims || view.index <= trim, "a batch is missing that is kept");
+      const uint64_t kept = peek<&TopicLine::Retention::firmTrim>(region_->topicLine(1, 0).retention);
+      expect(!served || view.index <= kept, "a batch is missing that is kept");
     }
     next_ = view.position + view.messages;
     checkCopied(view, copies_ + view.payloadOffset);
@@ -71,12 +74,27 @@ std::shared_ptr<Following> follows(Attached& place, TopicPlace topic) {
   return following;
 }
 
-// The publisher waits for no reader, and goes round its lane while the reader copies.
-void lapped() {
-  constexpr uint64_t ahead = 5, batches = 12;
-  Served log(logGeometry());
-  Attached reader(*log.server.region, "reader", false);
-  Attached publisher(*log.server.region, "publisher");
+// A publisher goes round its lane while a reader copies that it does not wait for.
+struct Lapping {
+  static constexpr uint64_t ahead = 5, batches = 12;
+  Served log;
+  Attached reader;
+  Attached publisher;
+
+  explicit Lapping(uint32_t readers)
+      : log(geometryOf(readers)), reader(*log.server.region, "reader", false), publisher(*log.server.region, "publisher") {}
+
+  void runs();
+
+ private:
+  static Geometry geometryOf(uint32_t readers) {
+    Geometry g = logGeometry();
+    g.readers = readers;
+    return g;
+  }
+};
+
+void Lapping::runs() {
   const auto following = follows(reader, log.topic);
   const auto publishing = log.publishes(publisher);
   publisher.program.ahead([&] {
@@ -97,6 +115,23 @@ void lapped() {
   });
 }
 
+void lapped() { Lapping(1).runs(); }
+
+// Beside it another reader attaches, for which memory is kept until it leaves: what is about to be trimmed is kept then after
+// all, so the first one misses none of that.
+void lappedBeside() {
+  Lapping lapping(2);
+  Attached gate(*lapping.log.server.region, "gate", false, false);
+  const auto subscribing = lapping.log.subscribes(gate, false);
+  lapping.runs();
+  gate.program.runs([=] {
+    if (!subscribing->attach(From::start)) return expect(false, "a reader that begins with the oldest is refused");
+    Scheduler::now().giveWay(takeover::pause);
+    subscribing->take();
+    subscribing->reader().detach();
+  });
+}
+
 // A server that runs is deposed while the reader copies, and its successor gives on what the reader has not read.
 void lappedOver(bool dies) {
   Log log(dies, orderSession);
@@ -111,7 +146,7 @@ void lappedOver(bool dies) {
   place.program.runs([following, done = log.done] {
     while (!*done) {
       following->take(false);
-      Scheduler::now().giveWay(takeover::pause);
+      Scheduler::now().giveWay(slowPause);
     }
   });
   log.ends(7);
@@ -122,7 +157,10 @@ void lappedByRival() { lappedOver(false); }
 }  // namespace
 
 std::vector<Configuration> logLapped() {
-  return {{"lapped", "a publisher goes round its lane under a reader that holds nothing back", &lapped}};
+  return {
+      {"lapped", "a publisher goes round its lane under a reader that holds nothing back", &lapped},
+      {"lapped beside a gate", "the same, and a reader attaches for which memory is kept until it leaves", &lappedBeside},
+  };
 }
 
 std::vector<Configuration> takeoverLapped() {
