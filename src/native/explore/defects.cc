@@ -72,6 +72,7 @@ constexpr NamedFault allOfLines[] = {
     {"an index entry is not written back", "log", "gap", "commit, wrote IndexEntry", Fault::dropped, ""},
     {"an index entry is read as it was fetched before", "log", "room", "IndexReader::read, willRead IndexEntry", Fault::dropped, ""},
     {"a batch is read as it was fetched before", "log", "publish", "IndexReader::poll, willRead lane payload", Fault::dropped, ""},
+    {"a copy is made of what was fetched before", "log", "lapped", "LappedReader::copyUnproven, willRead lane payload", Fault::dropped, ""},
 };
 
 constexpr const char* byAnother = "a store by another than the writer";

@@ -1,5 +1,7 @@
 #include "lapped.h"
 
+#include <algorithm>
+
 #include "explore/trace.h"
 #include "log/lapped_reader.h"
 #include "takeover_log.h"
@@ -48,7 +50,9 @@ class Following {
     expect(view.position >= next_, "a batch comes twice");
     if (view.position > next_) {
       Trace::say("was overtaken");
-      const uint64_t kept = peek<&TopicLine::Retention::firmTrim>(region_->topicLine(1, 0).retention);
+      const TopicLine& lines = region_->topicLine(1, 0);
+      const uint64_t kept = std::max(peek<&TopicLine::Retention::firmTrim>(lines.retention),
+                                     peek<&TopicLine::Retention::firmTrim>(lines.retentionSpare));
       expect(!served || view.index <= kept, "a batch is missing that is kept");
     }
     next_ = view.position + view.messages;
