@@ -6,11 +6,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import { ReplicatedLog } from "../../../src/layers/ports/ReplicatedLog.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
+import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { type OpenSubscriberError, Subscriber } from "../../../src/services/Subscriber.ts"
 import { type Backend, bytesOf, Relay, smallGeometry, textOf } from "../../backends/log.ts"
 
@@ -105,6 +107,21 @@ export const durableSuite = (backend: Backend): void => {
           1
         ]])
         assert.deepStrictEqual(yield* Subscriber.bounds(Orders), { start: 0, end: 3, durable: 3 })
+      }).pipe(Effect.scoped, provide))
+
+    it.live("a replica that holds up publishers is told as one, not as a subscriber", () =>
+      Effect.gen(function*() {
+        const stalled = yield* Effect.forkChild(
+          Sequencer.use(({ events }) =>
+            events.pipe(Stream.filter(({ _tag }) => _tag === "ReaderStalled"), Stream.take(1), Stream.runCollect)
+          ),
+          { startImmediately: true }
+        )
+        const publisher = yield* Publisher.open(Orders, { roomDeadline: "10 millis" })
+        yield* attach("disk")
+        yield* Effect.ignore(Effect.forever(publisher.send(new Uint8Array(3000))))
+        const [event] = yield* Fiber.join(stalled)
+        assert.deepInclude(event, { _tag: "ReaderStalled", topic: "orders", reader: "disk", isReplica: true })
       }).pipe(Effect.scoped, provide))
 
     it.live("it waits for as many replicas as the server requires: readers of one replica count once", () =>
