@@ -190,8 +190,7 @@ struct alignas(lineBytes) ReaderClaim {
   uint64_t reserved1;
 };
 
-// The cursor of a reader that does not keep memory from being reused.
-constexpr uint64_t holdsNothing = ~uint64_t{0};
+constexpr uint64_t holdsNothing = ~uint64_t{0};  // the cursor of a reader that does not keep memory from being reused
 
 // Read by the sequencer and diagnostics.
 struct alignas(lineBytes) ReaderLine {

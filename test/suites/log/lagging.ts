@@ -22,6 +22,7 @@ import {
 } from "../../../src/services/Subscriber.ts"
 import { type Backend, bytesOf, Relay, smallGeometry, textOf } from "../../backends/log.ts"
 import { faultyDisk } from "../../faults/disks.ts"
+import { overOneReplica } from "./history.ts"
 
 const Ticks = Topic.make("ticks")
 const Orders = Topic.make("orders", { ack: "durable" })
@@ -98,18 +99,7 @@ export const laggingSuite = (backend: Backend): void => {
   const inMemory = <A, E, R>(run: Effect.Effect<A, E, R>) =>
     run.pipe(Effect.scoped, Effect.provide(backend.embedded({ geometry: smallGeometry })))
 
-  /** Runs over a log whose subscribers find in its one replica what memory has not. */
-  const withHistory = <A, E, R>(run: Effect.Effect<A, E, R>) =>
-    Effect.scoped(Effect.gen(function*() {
-      const { disk, root } = yield* backend.disk
-      const dir = `${root}/replica`
-      return yield* run.pipe(
-        Effect.scoped,
-        Effect.provide(
-          backend.embedded({ geometry: smallGeometry, disk, history: [dir], serve: { replicas: [{ dir }] } })
-        )
-      )
-    }))
+  const withHistory = overOneReplica(backend)
 
   describe(`subscribers that may be lapped (${backend.name})`, () => {
     for (const [name, read] of Object.entries(readings)) {

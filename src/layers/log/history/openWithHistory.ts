@@ -221,7 +221,14 @@ const unreadable = (topic: string, error: OpenReaderError | HistoryUnreadable): 
   }
   const { requested: position, start } = error
   const detail = start > position
-    ? `the oldest record in the files is ${formatCount(start)}, because of their retention or because the replica began there`
+    ? `the oldest record in the files is ${
+      formatCount(start)
+    }, because of their retention or because the replica began there`
     : "the files do not come so far"
-  return new HistoryUnreadable({ topic, position, detail, nextStep: "name the directory of another replica of this log" })
+  return new HistoryUnreadable({
+    topic,
+    position,
+    detail,
+    nextStep: "name the directory of another replica of this log"
+  })
 }
