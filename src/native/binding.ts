@@ -237,6 +237,7 @@ export interface RegionHandle {
    * Starts the sequencer, which runs until it is stopped, is deposed, or the region closes. It continues the log of a
    * server that is dead or, with its epoch as `suspected`, of one that lives; 0 suspects none. `suspected` may also be the
    * epoch of a process that recovers. A gap of a session that lasts for `leaseMillis` ends it as `outlived`; with 0 never.
+   * `copies` replicas must have a durable record; with 0 as many as under the former server, and at least `ownReplicas`.
    * The work is done off the event loop.
    *
    * Rejects with the fault
@@ -250,7 +251,9 @@ export interface RegionHandle {
     manual: boolean,
     ignoreSessionOrder: boolean,
     leaseMillis: number,
-    suspected: number
+    suspected: number,
+    copies: number,
+    ownReplicas: number
   ): Promise<SequencerHandle>
   /**
    * Grants the broker's lanes to adopted sessions, and returns their number. Does nothing in a process that does not

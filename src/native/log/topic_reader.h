@@ -34,6 +34,9 @@ struct BatchView {
 };
 
 // What a reader of an index is besides a subscriber that sees all that is committed.
+// The cursor of a reader that does not keep memory from being reused.
+constexpr uint64_t holdsNothing = ~uint64_t{0};
+
 struct ReaderKind {
   ReplicaRole replica{};
   bool durable = false;  // it sees only what is on the disks of the required replicas

@@ -139,7 +139,8 @@ Napi::Value RegionHandle::readersEnding(const Napi::CallbackInfo& info) {
 
 // --- serving -----------------------------------------------------------------------------------------------------
 
-// startSequencer(epochMicros, manual, ignoreSessionOrder, leaseMillis, suspected): a promise; one sequencer for each handle
+// startSequencer(epochMicros, manual, ignoreSessionOrder, leaseMillis, suspected, copies, ownReplicas): a promise; one
+// sequencer for each handle
 Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr) return {};
   if (sequencer_ != nullptr && !sequencer_->failed()) {
@@ -151,6 +152,8 @@ Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   options.ignoreSessionOrder = info[2].As<Napi::Boolean>();
   options.leaseMillis = natural(info[3]);
   const uint64_t suspected = natural(info[4]);
+  options.copies = word(info[5]);
+  options.ownReplicas = word(info[6]);
   sequencer_ = std::make_shared<Sequencer>(region_, options);
   return Task::start(
       info.Env(), [sequencer = sequencer_, suspected] { return sequencer->start(suspected); },

@@ -190,8 +190,6 @@ struct alignas(lineBytes) ReaderClaim {
   uint64_t reserved1;
 };
 
-constexpr uint64_t holdsNothing = ~uint64_t{0};  // the cursor of a reader that does not keep memory from being reused
-
 // Read by the sequencer and diagnostics.
 struct alignas(lineBytes) ReaderLine {
   uint64_t cursor;              // index entries below are no longer needed, 2^64 - 1: none are; under order `none` batches released
@@ -266,14 +264,16 @@ struct alignas(lineBytes) BlockHead {
   uint64_t reserved[2];
 };
 
-// Read by processes that wait for a topic's place, by standbys and by diagnostics.
+// Read by processes that wait for a topic's place or for replicas, by standbys and by diagnostics.
 struct alignas(lineBytes) ServiceLine {
   uint64_t pulse;           // counts up while the epoch's process runs, also while its sequencer sleeps
   uint64_t passes;          // over the lanes
   uint64_t commits;
   uint64_t wishesAnswered;  // `wanted` as it was answered last
   uint64_t wishesRefused;   // the same, where no topic could be freed
-  uint64_t reserved[3];
+  uint64_t copies;          // replicas that must have a durable record × 2^32, and a checksum of these
+  uint64_t copiesAgain;     // the same: where `copies` is damaged, this one holds
+  uint64_t reserved[1];
 };
 
 struct EpochBlockHead {

@@ -146,6 +146,8 @@ const std::vector<DamagedField> inLog = {
     FIELD(ServiceLine, commits, misnamed),
     FIELD(ServiceLine, wishesAnswered, unharmed),
     FIELD(ServiceLine, wishesRefused, unharmed),
+    FIELD(ServiceLine, copies, unharmed),
+    FIELD(ServiceLine, copiesAgain, unharmed),
     FIELD(TopicLine::Committed, entries, delayed),
     FIELD(TopicLine::Committed, messages, delayed),
     FIELD(TopicLine::Committed, bytes, delayed),

@@ -155,6 +155,35 @@ export const durableSuite = (backend: Backend): void => {
         assert.strictEqual(publisher.acknowledged(), 2)
       }).pipe(Effect.scoped, provide))
 
+    it.live("as many replicas as the server was told must have a record, also when those attached say fewer", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Orders, { ackDeadline: "200 millis" })
+        yield* publisher.send(bytesOf("r0"))
+        assert.include((yield* Effect.flip(publisher.flush)).message, "none of 2 required replicas is attached")
+        const first = yield* attach("disk a", { key: 1 })
+        yield* sendBatches(publisher, first, 1)
+        yield* sync(first, 2)
+        assert.include(
+          (yield* Effect.flip(publisher.flush)).message,
+          "1 of 2 required replicas is attached: \"disk a\""
+        )
+        assert.deepInclude(yield* durabilityOf("orders"), { required: 2, batches: undefined })
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* sync(yield* attach("disk b", { key: 2 }), 2)
+          yield* publisher.flush
+        }))
+        yield* sendBatches(publisher, first, 1)
+        yield* sync(first, 3)
+        assert.include(
+          (yield* Effect.flip(publisher.flush)).message,
+          "1 of 2 required replicas is attached: \"disk a\""
+        )
+        assert.strictEqual(publisher.acknowledged(), 2)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(backend.replicated({ geometry: smallGeometry, serve: { durableCopies: 2 } }))
+      ))
+
     it.live("what no replica has is not dropped for room: the publisher learns that none is attached", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Orders, { roomDeadline: "300 millis" })

@@ -6,7 +6,7 @@ import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { plural } from "../../../services/text/quantities.ts"
 import type { LanePort, RoomHolder, SealedBatch, UncommittedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
-import { DurableIndex, recordsBelow } from "./Durability.ts"
+import { DurableIndex, recordsBelow, requiredOf } from "./Durability.ts"
 import {
   activeSessionsOf,
   batchBytesOf,
@@ -59,6 +59,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
     roomHolder: () => roomHolder(heap, session),
     readers: () => readersOf(heap, session.topic),
+    requiredCopies: () => requiredOf(session.topic),
     gap: () => gapOf(session),
     frontiers: (broker) => frontiersOf(laneOf(broker))
   }

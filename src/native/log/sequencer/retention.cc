@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "log/replicas.h"
+#include "log/topic_reader.h"
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
