@@ -23,7 +23,8 @@ Status LappedReader::attach(From from, uint64_t position) {
   const TopicLine::Committed now = lookAtCommitted();
   BatchView next{};
   if (next_ >= now.entries) {
-    nextPosition_ = now.messages;
+    // Behind the end stands a reader of a restored topic that the sequencer has not adopted yet: at its base.
+    if (next_ == now.entries) nextPosition_ = now.messages;
   } else if (read(next_, next)) {
     nextPosition_ = next.position;
   } else {

@@ -321,7 +321,8 @@ export const durableSuite = (backend: Backend): void => {
         const subscribers = [
           yield* Subscriber.open(Orders),
           yield* Subscriber.open(Orders, { from: "end" }),
-          yield* Subscriber.open(Orders, { from: { position: 5000 } })
+          yield* Subscriber.open(Orders, { from: { position: 5000 } }),
+          yield* Subscriber.open(Orders, { lag: "lapped" })
         ]
         const publisher = yield* Publisher.open(Orders, { identity: "till" })
         assert.strictEqual(publisher.committed, 40)
