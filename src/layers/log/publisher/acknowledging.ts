@@ -102,6 +102,8 @@ const waitsFor = (publisher: OpenPublisher): ReadonlyArray<string> => {
   return waitsForReplicas ? [describeReplicas(builder.lanes)] : []
 }
 
+const fewerCopies = "start the missing ones, or the server with a smaller number of durable copies"
+
 /** Which replica keeps committed records from being durable: the required one that is furthest behind, or one that is missing. */
 const describeReplicas = (lanes: LanePort): string => {
   const required = lanes.requiredCopies()
@@ -109,12 +111,16 @@ const describeReplicas = (lanes: LanePort): string => {
   // The former writer of a replica may be dead, and not be detached yet.
   const ahead = readers.toSorted((a, b) => b.cursor - a.cursor)
   const replicas = ahead.filter(({ name }, i) => ahead.findIndex((reader) => reader.name === name) === i)
-  if (replicas.length === 0) return required === 1 ? noReplica : `none of ${required} required replicas is attached`
+  if (replicas.length === 0) {
+    return required === 1
+      ? noReplica
+      : `none of ${required} required replicas is attached (${fewerCopies})`
+  }
   const behind = replicas[required - 1]
   if (behind === undefined) {
     const names = replicas.map(({ name }) => `"${name}"`).join(", ")
     const are = replicas.length === 1 ? "is" : "are"
-    return `${replicas.length} of ${required} required replicas ${are} attached: ${names}`
+    return `${replicas.length} of ${required} required replicas ${are} attached: ${names} (${fewerCopies})`
   }
   return `replica "${behind.name}" (${showPid(behind)}) is ${plural(behind.behindBatches, "batch", "batches")} behind`
 }
