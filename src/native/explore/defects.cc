@@ -48,6 +48,7 @@ constexpr Defect allDefects[] = {
     {"a release behind an end is believed", "identity", "outlived"},
     {"a session that its identity's line does not name", "identity", "adoption"},
     {"a trim ahead of the replicas", "replicas", "back"},
+    {"what the server requires is not read", "replicas", "told"},
     {"a dead replica's torn line hides the others", "replicas", "copies"},
     {"a cursor goes back", "cursors", "heir"},
     {"a former holder commits", "cursors", "usurped"},

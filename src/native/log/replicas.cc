@@ -79,7 +79,7 @@ Durability durabilityOf(const Region& region, uint32_t topic) {
   std::vector<Synced> replicas;
   const std::optional<uint32_t> copies = copiesOf(region, view);
   bool known = copies.has_value();
-  if (known && *copies != 0) durability.required = *copies;
+  if (known && *copies != 0 && !planted("what the server requires is not read")) durability.required = *copies;
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     Synced synced;
     const SyncedState state = syncedAt(region, topic, i, synced);

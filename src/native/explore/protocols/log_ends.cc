@@ -48,9 +48,9 @@ Geometry logGeometry(uint32_t clients, uint32_t brokers) {
 
 // --- the server
 
-Serving::Serving(std::shared_ptr<Region> region)
+Serving::Serving(std::shared_ptr<Region> region, uint32_t copies)
     : process_(*Scheduler::now().currentProcess()), region_(std::move(region)) {
-  sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{.share = 1});
+  sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{.share = 1, .copies = copies});
   expectOk(sequencer_->start(), "starting the sequencer");
   Scheduler::now().actors().back()->condition = [this] { return batchesWait(); };
 }

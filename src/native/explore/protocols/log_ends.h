@@ -27,7 +27,7 @@ Geometry logGeometry(uint32_t clients = 1, uint32_t brokers = 1);
 class Serving {
  public:
   // Ahead of the schedule, as the server.
-  explicit Serving(std::shared_ptr<Region> region);
+  explicit Serving(std::shared_ptr<Region> region, uint32_t copies = 0);
 
   Sequencer& sequencer() { return *sequencer_; }
   // Ahead of the schedule: passes are made until nothing moves.

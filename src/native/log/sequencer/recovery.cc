@@ -390,8 +390,7 @@ namespace {
 // A server that is not told a number requires no fewer than the former one did, nor than it writes itself.
 uint32_t copiesAfter(const SequencerOptions& options, const Former& former) {
   if (options.copies != 0) return options.copies;
-  const bool forgets = former.epoch == 0 || planted("a successor requires as many copies as it has replicas");
-  return std::max(options.ownReplicas, forgets ? 0 : copiesIn(former.service).value_or(0));
+  return std::max(options.ownReplicas, former.epoch == 0 ? 0 : copiesIn(former.service).value_or(0));
 }
 
 }  // namespace
