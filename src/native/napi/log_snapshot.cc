@@ -7,6 +7,7 @@
 #include "log/cursors.h"
 #include "log/identities.h"
 #include "log/replicas.h"
+#include "log/topic_reader.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 #include "values.h"
