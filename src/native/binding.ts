@@ -188,7 +188,8 @@ export interface RegionHandle {
     position: number,
     durable: boolean,
     replica: number,
-    required: number
+    required: number,
+    lapped?: boolean
   ): ReaderHandle
   /** Reader places of the topic that the sequencer will free with its next look: their processes are dead. */
   readersEnding(topic: number): number
@@ -236,6 +237,7 @@ export interface RegionHandle {
    * Starts the sequencer, which runs until it is stopped, is deposed, or the region closes. It continues the log of a
    * server that is dead or, with its epoch as `suspected`, of one that lives; 0 suspects none. `suspected` may also be the
    * epoch of a process that recovers. A gap of a session that lasts for `leaseMillis` ends it as `outlived`; with 0 never.
+   * `copies` replicas must have a durable record; with 0 as many as under the former server, and at least `ownReplicas`.
    * The work is done off the event loop.
    *
    * Rejects with the fault
@@ -249,7 +251,9 @@ export interface RegionHandle {
     manual: boolean,
     ignoreSessionOrder: boolean,
     leaseMillis: number,
-    suspected: number
+    suspected: number,
+    copies: number,
+    ownReplicas: number
   ): Promise<SequencerHandle>
   /**
    * Grants the broker's lanes to adopted sessions, and returns their number. Does nothing in a process that does not
@@ -320,7 +324,16 @@ export interface SessionHandle {
 export interface ReaderHandle {
   /** Returns the number of batches written to `out`, or -1 when the memory contradicts the layout. */
   poll(out: Float64Array, max: number): number
-  /** Releases the batches below that number. */
+  /**
+   * The same of a reader that holds nothing back: `to` has room for a batch, and takes the copies. Behind batches that were
+   * overwritten it goes on at the oldest one kept.
+   */
+  copy(out: Float64Array, max: number, to: Uint8Array): number
+  /** Of such a reader: where the batch begins that it copies next. */
+  position(): number
+  /** Of such a reader: goes on at that batch, which begins there. False when it is not kept. */
+  resume(index: number, position: number): boolean
+  /** Releases the batches below that number; of a reader that holds nothing back, says so for reports. */
   release(index: number): void
   /** Of a replica's reader: its files have what the topic's cursors said until that time. */
   storedCursors(micros: number): void

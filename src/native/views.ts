@@ -230,6 +230,8 @@ export interface NativeTopicState extends NativeTopic {
     /** Batches that it has not released, and their records. */
     readonly behind: number
     readonly behindMessages: number
+    /** Whether memory keeps what it has not released. */
+    readonly gates: boolean
     /** Of a replica: how many its server requires; 0 of a subscriber. */
     readonly replica: number
     readonly process: number

@@ -12,6 +12,7 @@ import {
   defaultCursorExpiry,
   defaultFrom,
   type From,
+  type Gap,
   type IndexedBatch,
   Subscriber,
   type SubscriberHandle,
@@ -78,6 +79,12 @@ const settings = {
     description: "Read what is committed, or only what is on the disks of the required replicas",
     fallback: "ordered"
   }),
+  lag: setting("lag", (name) => Flag.Literals(name, ["gate", "lapped", "history"]), {
+    description:
+      "When memory runs short of room that is not read here: gate (publishers wait), lapped (these records are "
+      + "missing, and told), or history (they are read from --history)",
+    fallback: "gate"
+  }),
   cursor: openSetting("cursor", (name) => Flag.withMetavar(Flag.String(name), "name"), {
     description:
       "Go on behind what was written under this name, and commit what is written now; --from counts only for a "
@@ -124,7 +131,8 @@ export const subscribe = Command.make(
     lines(
       "Writes the records of a topic to standard output in the topic's order, each followed by a newline; under order",
       "none as they are found, each broker's records of a session in their order. Ends at the last committed record, or",
-      "waits for more with --follow. The report of --json goes to standard error."
+      "waits for more with --follow. With --lag lapped it tells on standard error what is missing where. The report of",
+      "--json goes to standard error."
     )
   ),
   Command.withShortDescription("Write the records of a topic to standard output"),
@@ -138,6 +146,14 @@ export const subscribe = Command.make(
     {
       command: "ringfence subscribe orders --follow --cursor billing",
       description: "Go on where the last subscriber with this cursor was, also after it was killed"
+    },
+    {
+      command: "ringfence subscribe ticks --follow --lag lapped",
+      description: "Never keep a publisher waiting; what is missing is told on standard error"
+    },
+    {
+      command: "ringfence subscribe orders --follow --lag history --history /var/lib/orders",
+      description: "The same without missing any: what memory no longer has comes from a replica"
     },
     {
       command: "ringfence subscribe blobs --raw --follow > copy.img",
@@ -168,14 +184,17 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
     from: values.from,
     untilEnd: !values.follow,
     isolation: values.isolation,
+    lag: values.lag,
     mustExist: true,
     ...cursorOptions(values)
   })
   const written = yield* copyToOutput(subscriber, values)
+  yield* tellGapAtEnd(subscriber, values)
   if (values.cursor !== undefined && topic.ack === "durable") yield* commitDurably(subscriber, written.end)
   if (!values.json) return
   const seconds = (performance.now() - beganMillis) / 1000
   const { bytes, end, records, trimmed } = written
+  const gaps = subscriber.gaps()
   const report = {
     program: "subscribe",
     topic: name,
@@ -183,6 +202,7 @@ const readTopic = Effect.fnUntraced(function*(name: string, values: Values) {
     bytes,
     trimmed,
     position: subscriber.position(),
+    ...values.lag === "lapped" ? { gaps: gaps.count, missed: gaps.records } : {},
     ...values.cursor === undefined ? {} : { cursor: values.cursor, committed: end },
     seconds
   }
@@ -218,6 +238,7 @@ const copyToOutput = Effect.fnUntraced(function*(
     if (written.records === 0 && from === "start" && cursor === undefined) {
       written.trimmed = yield* trimmedBefore(batches, json)
     }
+    yield* Effect.forEach(batches, ({ gap }) => gap === undefined || json ? Effect.void : writeNotice(gapText(gap)))
     const parts = partsOf(batches, position, count - written.records)
     const bytes = parts.map(bytesOf)
     yield* writeOutput(bytes)
@@ -229,6 +250,15 @@ const copyToOutput = Effect.fnUntraced(function*(
   }
   return written
 })
+
+const gapText = ({ from, to }: Gap): string =>
+  `${plural(to - from, "record")} missing here, from ${from} to ${to - 1}: memory had no room for what was not read`
+
+// No record is behind it that would tell.
+const tellGapAtEnd = (subscriber: SubscriberHandle<Uint8Array>, { json }: Values): Effect.Effect<void> => {
+  const gap = subscriber.gaps().ahead
+  return gap === undefined || json ? Effect.void : writeNotice(gapText(gap))
+}
 
 // Warns of trimmed records: without a subscriber the log keeps only the newest, and the user may expect all of them.
 const trimmedBefore = Effect.fnUntraced(function*(batches: ReadonlyArray<IndexedBatch>, json: boolean) {

@@ -14,9 +14,11 @@ export interface ReaderState extends ProcessId {
   readonly name: string
   /** Index entries that it has released; under order `none`, batches. */
   readonly cursor: number
+  /** Whether memory keeps what it has not released: not of a subscriber with another `lag` than `"gate"`. */
+  readonly gates: boolean
   /** Batches that it has not released, as far as the sequencer has seen them. */
   readonly behindBatches: number
-  /** The records of these batches: its lag. */
+  /** The records of these batches: its lag. Of a subscriber that does not gate and was overtaken, at least so many. */
   readonly behindRecords: number
   /** 0 for a subscriber. For a replica: how many replicas the server that writes it requires, at least 1. */
   readonly replica: number

@@ -114,6 +114,8 @@ export type SequencerEvent =
     readonly _tag: "ReaderStalled"
     readonly topic: string
     readonly reader: string
+    /** Whether it writes a replica, and is no subscriber. */
+    readonly isReplica: boolean
     readonly behindBatches: number
   } & ProcessId)
   | {

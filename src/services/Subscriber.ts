@@ -24,6 +24,30 @@ import type { Topic, TopicError } from "./schema/Topic.ts"
  */
 export type From = "start" | "end" | { readonly position: number }
 
+/**
+ * What happens when memory runs short of room that this subscriber has not read.
+ *
+ * - `"gate"` (default): it is kept, and publishers wait for the subscriber.
+ * - `"lapped"`: it goes, and the subscriber with it: the next record says with its {@link Gap} which ones are missing.
+ * - `"history"`: it goes, and the subscriber reads it from the files of a replica, with the same handle, until it has come
+ *   back to memory: no record is missing, and none comes twice. For topics with ack `durable`, with `history` directories.
+ */
+export type Lag = "gate" | "lapped" | "history"
+
+/** The records from position `from` up to `to`, which is not among them: memory had dropped them before they were read. */
+export interface Gap {
+  readonly from: number
+  readonly to: number
+}
+
+/** All gaps of a handle together, told or found since. */
+export interface Gaps {
+  readonly count: number
+  readonly records: number
+  /** One of them that is known and not told yet, because no record behind it is there. */
+  readonly ahead?: Gap | undefined
+}
+
 /** Where a subscriber begins by default. */
 export const defaultFrom: From = "start"
 
@@ -71,6 +95,11 @@ export interface SubscriberOptions {
    * attaches a moment after its publisher still gets every kept record. `"end"` gives only new records.
    */
   readonly from?: From | undefined
+  /**
+   * Whether it keeps memory, and what it does where it does not. Default `"gate"`. The others not under order `none`, whose
+   * sessions end only once their subscribers have them. A position that is trimmed already counts as overtaken.
+   */
+  readonly lag?: Lag | undefined
   /** What `records` and `recordBatches` do with a record that does not match the schema. Default `"fail"`. */
   readonly onInvalid?: OnInvalid | undefined
   /** The name that publishers see while this subscriber keeps them waiting. Default: the process's name. */
@@ -148,6 +177,8 @@ export interface IndexedBatch {
   readonly publishedMillis: number
   /** When its epoch was committed, by the clock of the serving process; under order `none` when it was found here. */
   readonly orderedMillis: number
+  /** Of a subscriber that may be `lapped`: what is missing ahead of this batch. */
+  readonly gap?: Gap | undefined
 }
 
 /** A record, copied out of the log. */
@@ -158,10 +189,13 @@ export interface Record<out A> {
   /** Its place in its session. */
   readonly sequence: number
   readonly value: A
+  /** Of a subscriber that may be `lapped`: what is missing ahead of this record. */
+  readonly gap?: Gap | undefined
 }
 
 /**
- * One reader of one topic. Publishers cannot reuse a batch's memory until the reader releases the batch.
+ * One reader of one topic. Publishers cannot reuse a batch's memory until the reader releases the batch, unless it is opened
+ * with another {@link Lag} than `"gate"`: then it is lent copies.
  *
  * It has one cursor. `pull`, `poll`, `batches`, `records` and `recordBatches`, each run any number of times and in any
  * mixture, continue at the first undelivered record, even in the middle of a batch; each record is delivered once:
@@ -212,6 +246,8 @@ export interface SubscriberHandle<out A> {
   readonly commit: (options?: CommitOptions) => Effect.Effect<number, CommitError>
   /** Records committed in the topic; under order `none`, which commits nothing, those that this handle has found. */
   readonly committedMessages: () => number
+  /** What it has missed so far: nothing, unless it is opened with `lag: "lapped"`. */
+  readonly gaps: () => Gaps
 }
 
 /** The requested position has been trimmed. `start` is the oldest position kept. */
@@ -308,7 +344,22 @@ export type OpenSubscriberError = OpenReaderError | HistoryUnreadable
  * ```
  *
  * From the return of `open` until its scope closes, no memory is reused that the reader has not
- * released.
+ * released. A monitor that must never keep a publisher waiting is opened with another {@link Lag}:
+ *
+ * @example
+ * ```ts
+ * import { Subscriber, Topic } from "ringfence"
+ * import * as Effect from "effect/Effect"
+ * import * as Stream from "effect/Stream"
+ *
+ * const watch = Effect.gen(function*() {
+ *   const subscriber = yield* Subscriber.open(Topic.make("ticks"), { from: "end", lag: "lapped" })
+ *   yield* Stream.runForEach(subscriber.records, ({ gap, position }) =>
+ *     gap === undefined ? Effect.log(position) : Effect.logWarning(`${gap.to - gap.from} records were missed`))
+ * })
+ * ```
+ *
+ * What a subscriber is lent it keeps until its next read:
  *
  * @example
  * ```ts

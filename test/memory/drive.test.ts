@@ -152,7 +152,14 @@ describe("the drive of a heap log", () => {
           held: 1,
           sinceMillis: 1000
         },
-        { _tag: "ReaderStalled", topic: "total", reader: "slow", pid: process.pid, behindBatches: published }
+        {
+          _tag: "ReaderStalled",
+          topic: "total",
+          reader: "slow",
+          isReplica: false,
+          pid: process.pid,
+          behindBatches: published
+        }
       ])
     }).pipe(Effect.scoped, Effect.provide(Running)))
 

@@ -286,6 +286,7 @@ describe("reports of a heap log", () => {
         name: "slow",
         pid: process.pid,
         cursor: 0,
+        gates: true,
         behindBatches: 1,
         behindRecords: 2,
         replica: 0

@@ -95,7 +95,7 @@ const path = `/dev/shm/ringfence-scenario-${process.pid}`
 const scenarios: Record<string, () => Promise<void>> = {
   "view-after-close": async () => {
     const region = await create("")
-    const sequencer = await region.startSequencer(500, true, false, 0, 0)
+    const sequencer = await region.startSequencer(500, true, false, 0, 0, 0, 0)
     const { session, view } = written(region, sequencer)
     const buffer = view.buffer
     region.close()
@@ -140,7 +140,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "pages-after-close": async () => {
     const owner = await createWithRings(path)
-    const sequencer = await owner.startSequencer(500, true, false, 0, 0)
+    const sequencer = await owner.startSequencer(500, true, false, 0, 0, 0, 0)
     const { session, topic } = written(owner, sequencer)
     const handles: Array<unknown> = [session]
     for (let i = 0; i < 20; i += 1) {
@@ -166,7 +166,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "handles-after-close": async () => {
     const region = await createWithRings("")
-    const sequencer = await region.startSequencer(500, false, false, 0, 0)
+    const sequencer = await region.startSequencer(500, false, false, 0, 0, 0, 0)
     region.startWaiter(() => {})
     const topic = declared(region)
     const session = region.openSession(topic.index, topic.generation, -1, 0, 0)
@@ -340,7 +340,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-with-views": async () => {
     const region = await create(path)
-    await region.startSequencer(500, false, false, 0, 0)
+    await region.startSequencer(500, false, false, 0, 0, 0, 0)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     const buffer = region.laneBuffer(0)
@@ -353,7 +353,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   "exit-while-serving": async () => {
     const region = await create("")
-    await region.startSequencer(500, false, false, 0, 0)
+    await region.startSequencer(500, false, false, 0, 0, 0, 0)
     region.startWaiter(() => {})
     region.armWaiter(sleepsFor.data)
     survived()
@@ -361,7 +361,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   },
   worker: async () => {
     const region = await create(path)
-    await region.startSequencer(500, true, false, 0, 0)
+    await region.startSequencer(500, true, false, 0, 0, 0, 0)
     for (let i = 0; i < 3; i += 1) {
       const worker = new Worker(new URL(import.meta.url), { workerData: { path } })
       await new Promise((resolve) => worker.once("message", resolve))
@@ -394,7 +394,7 @@ const scenarios: Record<string, () => Promise<void>> = {
   collect: async () => {
     for (let i = 0; i < 20; i += 1) {
       const region = await create("")
-      const sequencer = await region.startSequencer(500, true, false, 0, 0)
+      const sequencer = await region.startSequencer(500, true, false, 0, 0, 0, 0)
       const { view } = written(region, sequencer)
       assert.strictEqual(view[99], 7)
       if (i % 2 === 0) region.close()

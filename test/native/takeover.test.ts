@@ -9,7 +9,7 @@ import { takingOverSuite } from "../suites/log/takingOver.ts"
 takingOverSuite(native)
 
 const candidate = (region: RegionHandle): Promise<SequencerHandle> =>
-  region.startSequencer(1000, true, false, 30_000, 0)
+  region.startSequencer(1000, true, false, 30_000, 0, 0, 0)
 
 describe("candidates for a log (native)", () => {
   it("of two at once one is refused, and takes over when the other is gone", async () => {

@@ -34,6 +34,53 @@ const toldBy = (publisher: Program): { readonly records: number; readonly acknow
 
 describe.skipIf(process.platform !== "linux")("the log on disk", () => {
   it.live(
+    "--replica-keep-age removes whole segments that are older, and not the last one",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("keep-age")
+        const place = yield* folder
+        const [dir, file] = [join(place, "replica"), join(place, "input")]
+        const wrong = yield* run([
+          "serve",
+          "--region",
+          region,
+          ...topic,
+          "--replica",
+          dir,
+          "--replica-keep-age",
+          "3 days"
+        ])
+        assert.strictEqual(wrong.code, 2)
+        assert.match(wrong.stderr, /"3 days" is not an age: write 90s, 12h or 30d/)
+        const sizes = ["--replica-segment-bytes", "16KiB", "--replica-sync-interval", "0ms"]
+        const first = yield* serve(region, ...topic, "--replica", dir, ...sizes)
+        for (const records of [25, 50, 75, 100]) {
+          writeFileSync(file, inputOf(records))
+          const { code, stderr } = yield* run(publishing(region, file), { patience })
+          assert.strictEqual(code, 0, stderr)
+        }
+        const listed = Effect.map(run(["files", "ls", dir, "--json"]), ({ text }) => JSON.parse(text).topics[0])
+        first.signal("SIGTERM")
+        yield* first.ended
+        const before = yield* listed
+        assert.deepInclude(before, { start: { index: 0, position: 0 } })
+        assert.isAtLeast(before.segments, 4)
+        const server = yield* serve(region, "--restore", dir, "--replica-keep-age", "1s", ...sizes)
+        const left = Effect.gen(function*() {
+          for (;;) {
+            const { end, segments, start } = yield* listed
+            if (segments === 1 && start.position > 0) return end.position as number
+            yield* Effect.sleep(100)
+          }
+        }).pipe(Effect.timeout(patience))
+        assert.strictEqual(yield* left, 100)
+        server.signal("SIGTERM")
+        yield* server.ended
+      }).pipe(Effect.scoped),
+    90_000
+  )
+
+  it.live(
     "a killed server and a standby with the same directories: every record is acknowledged and in both files",
     () =>
       Effect.gen(function*() {

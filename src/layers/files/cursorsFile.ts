@@ -48,6 +48,31 @@ export const writeCursors = (
   cursors: ReadonlyArray<StoredCursor>
 ): Effect.Effect<void, DiskError> => writeWhole(disk, dir, cursorsName, { format: cursorsFormat, cursors })
 
+/** What the file holds, and what is wrong with it. */
+export interface CursorsReport {
+  readonly cursors: ReadonlyArray<StoredCursor>
+  readonly damage: ReplicaDamaged | undefined
+}
+
+/** To be read ahead of the batches: a process that writes has the batches there first. */
+export const reportCursors = (disk: Disk, dir: string): Effect.Effect<CursorsReport, DiskError> =>
+  readCursors(disk, dir).pipe(
+    Effect.map((cursors): CursorsReport => ({ cursors, damage: undefined })),
+    Effect.catchTag("ReplicaDamaged", (damage) => Effect.succeed({ cursors: [], damage }))
+  )
+
+/** Damage, if a cursor is further than the batches. */
+export const beyond = (dir: string, { cursors, damage }: CursorsReport, end: number): ReplicaDamaged | undefined => {
+  const further = cursors.find(({ position }) => position > end)
+  if (damage !== undefined || further === undefined) return damage
+  return new ReplicaDamaged({
+    file: join(dir, cursorsName),
+    offset: 0,
+    detail: `cursor "${further.name}" is at ${further.position}, and the batches end at ${end}`,
+    nextStep: "a segment is missing, or the file is of another copy: restore both from the same one"
+  })
+}
+
 // --- internal ---
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(CursorsFile))

@@ -3,6 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { Disk } from "../ports/Disk.ts"
+import type { StoredCursor } from "../ports/ReplicatedLog.ts"
+import { beyond, reportCursors } from "./cursorsFile.ts"
 import { viewOfFiles } from "./makeStoredTopic.ts"
 import { readManifest } from "./manifestFile.ts"
 import { type ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
@@ -20,6 +22,8 @@ export interface TopicListing {
   readonly segments: number
   readonly bytes: number
   readonly identities: number
+  readonly cursors: ReadonlyArray<StoredCursor>
+  /** Of the segments, or else of the cursors. */
   readonly damage: ReplicaDamaged | undefined
 }
 
@@ -51,17 +55,20 @@ const nothing: Listed = {
   segments: 0,
   bytes: 0,
   identities: 0,
+  cursors: [],
   damage: undefined
 }
 
 const listTopic = (place: TopicPlace): Effect.Effect<Listed, ReplicaReadError> => {
   const view = viewOfFiles(place)
   return Effect.gen(function*() {
+    const stored = yield* reportCursors(place.disk, place.dir)
     const segments = yield* view.segments
     const { end, start } = yield* view.bounds
     const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
     const identities = (yield* view.identities).size
-    return { start, end, segments: segments.length, bytes, identities, damage: undefined }
+    const damage = beyond(place.dir, stored, end.position)
+    return { start, end, segments: segments.length, bytes, identities, cursors: stored.cursors, damage }
   }).pipe(
     Effect.catchTag("ReplicaDamaged", (damage) => Effect.succeed({ ...nothing, damage })),
     orNone(nothing)

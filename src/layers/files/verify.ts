@@ -4,6 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { Disk, DiskError } from "../ports/Disk.ts"
+import type { StoredCursor } from "../ports/ReplicatedLog.ts"
+import { beyond, reportCursors } from "./cursorsFile.ts"
 import { readManifest } from "./manifestFile.ts"
 import { type ReplicaDamaged, ReplicaMissing, type ReplicaReadError } from "./ReplicaError.ts"
 import type { Manifest } from "./ReplicaManifest.ts"
@@ -32,6 +34,9 @@ export interface TopicReport {
   readonly ack: string
   readonly segments: ReadonlyArray<SegmentReport>
   readonly identities: number
+  readonly cursors: ReadonlyArray<StoredCursor>
+  /** The file of the cursors is damaged, or one of them is further than the batches. */
+  readonly cursorsDamage: ReplicaDamaged | undefined
 }
 
 export interface ReplicaReport {
@@ -51,9 +56,12 @@ export const verify = (disk: Disk, dir: string): Effect.Effect<ReplicaReport, Re
     return { dir, manifest, topics }
   })
 
-/** The damage of a report, in the order of its segments. */
+/** The damage of a report: of each topic's segments in their order, then of its cursors. */
 export const damageOf = ({ topics }: ReplicaReport): ReadonlyArray<ReplicaDamaged> =>
-  topics.flatMap(({ segments }) => segments.flatMap(({ damage }) => damage ?? []))
+  topics.flatMap(({ cursorsDamage, segments }) => [
+    ...segments.flatMap(({ damage }) => damage ?? []),
+    ...cursorsDamage === undefined ? [] : [cursorsDamage]
+  ])
 
 // --- internal ---
 
@@ -62,6 +70,7 @@ const topicReport = (
   declared: { readonly order: string; readonly ack: string }
 ): Effect.Effect<TopicReport, DiskError> =>
   Effect.gen(function*() {
+    const stored = yield* reportCursors(place.disk, place.dir)
     const { firstIndexes } = yield* orNone({ firstIndexes: [] })(listSegments(place.disk, place.dir))
     let identities = 0
     const segments = yield* Effect.forEach(firstIndexes, (firstIndex, at) =>
@@ -69,7 +78,13 @@ const topicReport = (
         identities = report.identities
         return report.segment
       }))
-    return { topic: place.topic, ...declared, segments, identities }
+    const end = segments.at(-1)?.end.position ?? 0
+    // A damaged segment says already that batches are missing.
+    const isWhole = segments.every(({ damage }) =>
+      damage === undefined
+    )
+    const cursorsDamage = isWhole ? beyond(place.dir, stored, end) : stored.damage
+    return { topic: place.topic, ...declared, segments, identities, cursors: stored.cursors, cursorsDamage }
   })
 
 const segmentReport = (

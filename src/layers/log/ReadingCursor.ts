@@ -4,7 +4,7 @@
  * A batch keeps its room until its last record is delivered, so that the rest of it can still be lent. Records
  * delivered one by one are copied.
  */
-import type { From, IndexedBatch, Record } from "../../services/Subscriber.ts"
+import type { From, Gap, Gaps, IndexedBatch, Record } from "../../services/Subscriber.ts"
 import type { IndexPort } from "../ports/IndexPort.ts"
 
 /** Batches polled at once: few, so that publishers never wait for the release of a whole lane. */
@@ -27,6 +27,9 @@ export class ReadingCursor {
   #delivered = 0
   #released = 0
   #closed = false
+  /** What is missing ahead of the next record, and all that was found missing. */
+  #gap: Gap | undefined
+  #gaps: Gaps = { count: 0, records: 0 }
 
   constructor(reader: IndexPort, from: From) {
     this.#reader = reader
@@ -53,6 +56,12 @@ export class ReadingCursor {
     return this.#position === undefined && this.#reader.isReadingHistory?.() === true ? undefined : position
   }
 
+  /** What is missing so far, also ahead of a record that is not there yet. */
+  get gaps(): Gaps {
+    const ahead = this.#reader.gap?.()
+    return ahead === undefined ? this.#gaps : { ...withGap(this.#gaps, ahead), ahead }
+  }
+
   /** Whether there is a record to deliver. Call {@link release} first: this ends what is lent. */
   ready(): boolean {
     while (this.#at === this.#polled.length) {
@@ -68,7 +77,8 @@ export class ReadingCursor {
 
   /** A copy of the next record, which {@link pass} then marks as delivered. */
   peek(): Record<Uint8Array> {
-    return this.#record(this.#batch, this.#records, this.#bytes)
+    const record = this.#record(this.#batch, this.#records, this.#bytes)
+    return this.#gap === undefined ? record : { ...record, gap: this.#gap }
   }
 
   /**
@@ -94,7 +104,7 @@ export class ReadingCursor {
     const batch = this.#batch
     const records: Array<Record<Uint8Array>> = []
     for (let i = this.#records, at = this.#bytes; i < batch.messageCount; i += 1) {
-      records.push(this.#record(batch, i, at))
+      records.push(i === this.#records ? this.peek() : this.#record(batch, i, at))
       at += lengthOf(batch, i)
     }
     return records
@@ -105,6 +115,19 @@ export class ReadingCursor {
    * meanwhile.
    */
   pass(position: number, count = 1): boolean {
+    const gap = this.#gap
+    this.#gap = undefined
+    const passed = this.#pass(position, count)
+    if (!passed) this.#gap = gap
+    return passed
+  }
+
+  /** Passes one record that is not delivered: what is missing ahead of it is told with the next one. */
+  skip(position: number): boolean {
+    return this.#pass(position, 1)
+  }
+
+  #pass(position: number, count: number): boolean {
     if (position !== this.#position || this.#at === this.#polled.length) return false
     const batch = this.#batch
     for (let i = 0; i < count; i += 1) this.#bytes += lengthOf(batch, this.#records + i)
@@ -120,8 +143,10 @@ export class ReadingCursor {
   lend(): IndexedBatch {
     const batch = this.#batch
     const rest = behind(batch, this.#records, this.#bytes)
+    const told = this.#gap === batch.gap ? rest : { ...rest, gap: this.#gap }
+    this.#gap = undefined
     this.#end(batch)
-    return rest
+    return told
   }
 
   /** Lends all polled batches. */
@@ -180,10 +205,17 @@ export class ReadingCursor {
     this.#copy = undefined
     for (; this.#at < this.#polled.length; this.#at += 1) {
       const batch = this.#batch
+      if (batch.gap !== undefined) this.#noteGap(batch.gap)
       const skipped = (this.#position ?? batch.position) - batch.position
       if (skipped < batch.messageCount) return this.#beginWithin(batch, Math.max(0, skipped))
       this.#delivered = batch.index + 1
     }
+  }
+
+  /** One that is not told yet lies ahead of nothing but records that were skipped: both are told as one. */
+  #noteGap(gap: Gap): void {
+    this.#gaps = withGap(this.#gaps, gap)
+    this.#gap = { from: this.#gap?.from ?? gap.from, to: gap.to }
   }
 
   #beginWithin(batch: IndexedBatch, skipped: number): void {
@@ -197,6 +229,11 @@ export class ReadingCursor {
 
 const lengthOf = ({ lengths, uniformBytes }: IndexedBatch, record: number): number =>
   lengths === undefined ? uniformBytes : lengths[record] as number
+
+const withGap = ({ count, records }: Gaps, { from, to }: Gap): Gaps => ({
+  count: count + 1,
+  records: records + to - from
+})
 
 const behind = (batch: IndexedBatch, records: number, bytes: number): IndexedBatch =>
   records === 0 ? batch : {

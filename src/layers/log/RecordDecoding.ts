@@ -91,7 +91,7 @@ export class RecordDecoding<A> {
       ? Effect.logWarning(`passed over: ${error.message}`)
       : this.#onInvalid(record, error)
     return Effect.map(told, () => {
-      this.#cursor.pass(position)
+      this.#cursor.skip(position)
       return undefined
     })
   }

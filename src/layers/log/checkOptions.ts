@@ -9,7 +9,7 @@ import type { PublisherOptions } from "../../services/Publisher.ts"
 import type { RegionError } from "../../services/schema/RegionError.ts"
 import { isName, namesText, type Topic } from "../../services/schema/Topic.ts"
 import type { SequencerOptions } from "../../services/Sequencer.ts"
-import { defaultFrom, type SubscriberOptions } from "../../services/Subscriber.ts"
+import { defaultFrom, type Lag, type SubscriberOptions } from "../../services/Subscriber.ts"
 
 export const checkPublisherOptions = (
   region: string,
@@ -30,8 +30,9 @@ export const checkSubscriberOptions = (
   options: SubscriberOptions = {}
 ): Effect.Effect<void, RegionError> =>
   readOptions(region, () => {
-    const { from = defaultFrom, isolation = "ordered" } = options
+    const { from = defaultFrom, isolation = "ordered", lag = "gate" } = options
     refuseUnlessCursor(topic, options)
+    refuseUnlessLag(topic, lag)
     refuseUnless(isolation === "ordered" || isolation === "durable", "isolation", isolation, `"ordered" or "durable"`)
     refuseUnless(
       isolation === "ordered" || topic.ack === "durable",
@@ -88,6 +89,17 @@ export const sequencerTimes = (
   })
 
 // --- internal ---
+
+const refuseUnlessLag = (topic: Topic<any>, lag: Lag): void => {
+  refuseUnless(lags.has(lag), "lag", JSON.stringify(lag), `"gate", "lapped" or "history"`)
+  const ordered =
+    `"gate": topic "${topic.name}" has order "none", and its sessions end only once their subscribers have them`
+  refuseUnless(lag === "gate" || topic.order !== "none", "lag", JSON.stringify(lag), ordered)
+  const durable = `"gate" or "lapped": topic "${topic.name}" has ack "${topic.ack}", and no replicas`
+  refuseUnless(lag !== "history" || topic.ack === "durable", "lag", JSON.stringify(lag), durable)
+}
+
+const lags = new Set<Lag>(["gate", "lapped", "history"])
 
 const refuseUnlessCursor = (topic: Topic<any>, { cursor, cursorExpiry, takeOver }: SubscriberOptions): void => {
   millisOf("cursorExpiry", cursorExpiry ?? 0)

@@ -50,13 +50,14 @@ export const makeSubscriber = Effect.fnUntraced(function*<A>(
     recordBatches: streamOf(pulling(decoding.nextBatch, Cause.done())),
     skip: () => {
       cursor.release()
-      return cursor.ready() && cursor.pass(cursor.position)
+      return cursor.ready() && cursor.skip(cursor.position)
     },
     release: () => cursor.release(),
     lost: reader.waiter.untilLost,
     position: () => cursor.position,
     commit: committing(topic, holding, () => cursor.delivered),
-    committedMessages: () => reader.committedMessages()
+    committedMessages: () => reader.committedMessages(),
+    gaps: () => cursor.gaps
   }
 })
 

@@ -94,6 +94,8 @@ export interface LanePort {
   readonly roomHolder: (broker: number) => RoomHolder
   /** The subscribers attached to the session's topic. Inspects the whole log: do not call it for each record. */
   readonly readers: () => ReadonlyArray<ReaderState>
+  /** Of a durable topic: how many replicas must have a record. Inspects the whole log, too. */
+  readonly requiredCopies: () => number
   /** The session's next expected batch while others are held behind it, and the broker that carries it, if known. */
   readonly gap: () =>
     | { readonly batch: number; readonly broker: number | undefined; readonly heldBehind: number }

@@ -31,6 +31,9 @@ constexpr Defect allDefects[] = {
     {"a trim ahead of a reader", "log", "trim"},
     {"a release ahead of its trim", "log", "trim"},
     {"a share ahead of a sleep", "log", "stripes"},
+    {"a copy is believed without a look", "log", "lapped"},
+    {"a gap reaches to a frontier that is taken back", "log", "lapped beside a gate"},
+    {"a copy is judged by a former epoch's frontier", "takeover", "lapped by a rival"},
     {"an old epoch is believed", "takeover", "suspicion"},
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},
@@ -45,6 +48,7 @@ constexpr Defect allDefects[] = {
     {"a release behind an end is believed", "identity", "outlived"},
     {"a session that its identity's line does not name", "identity", "adoption"},
     {"a trim ahead of the replicas", "replicas", "back"},
+    {"what the server requires is not read", "replicas", "told"},
     {"a dead replica's torn line hides the others", "replicas", "copies"},
     {"a cursor goes back", "cursors", "heir"},
     {"a former holder commits", "cursors", "usurped"},
@@ -69,6 +73,7 @@ constexpr NamedFault allOfLines[] = {
     {"an index entry is not written back", "log", "gap", "commit, wrote IndexEntry", Fault::dropped, ""},
     {"an index entry is read as it was fetched before", "log", "room", "IndexReader::read, willRead IndexEntry", Fault::dropped, ""},
     {"a batch is read as it was fetched before", "log", "publish", "IndexReader::poll, willRead lane payload", Fault::dropped, ""},
+    {"a copy is made of what was fetched before", "log", "lapped", "LappedReader::copyUnproven, willRead lane payload", Fault::dropped, ""},
 };
 
 constexpr const char* byAnother = "a store by another than the writer";

@@ -5,10 +5,12 @@
 #include <optional>
 
 #include "region/claim_locks.h"
+#include "region/epochs.h"
 #include "region/futex.h"
 #include "region/planted.h"
 #include "region/quantities.h"
 #include "region/sealed_line.h"
+#include "replicas.h"
 #include "topic_life.h"
 
 namespace ringfence {
@@ -341,7 +343,10 @@ bool readStored(const Region& region, uint32_t topic, uint32_t reader, StoredLin
 
 // Readers of one replica count once: they write the same files.
 bool cursorsStored(const Region& region, uint32_t topic, uint64_t micros) {
-  uint64_t required = 1;
+  EpochView view(region);
+  if (!view.look()) return false;
+  const std::optional<uint32_t> copies = copiesOf(region, view);
+  uint64_t required = std::max(1U, copies.value_or(1));
   std::vector<uint64_t> replicas;
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     StoredLine line{};
@@ -350,7 +355,7 @@ bool cursorsStored(const Region& region, uint32_t topic, uint64_t micros) {
     const bool counted = std::ranges::find(replicas, line.replicaKey) != replicas.end();
     if (line.storedMicros > micros && !counted) replicas.push_back(line.replicaKey);
   }
-  return replicas.size() >= required;
+  return copies && replicas.size() >= required && view.believes();
 }
 
 }  // namespace ringfence

@@ -8,7 +8,7 @@
 
 namespace ringfence {
 
-class IndexReader final : public TopicReader {
+class IndexReader : public TopicReader {
  public:
   // `pauses`: for how many milliseconds an attachment retries to read a torn line. The sequencer may have been
   // preempted while writing it; or it was damaged, and the sequencer rewrites it within a tenth of a second. 0 on an
@@ -31,17 +31,11 @@ class IndexReader final : public TopicReader {
   uint64_t committed() override;
   uint64_t committedMessages() const override;
 
- private:
-  Status begin(From from, uint64_t position);
-  Status publishCursor(From from);
+ protected:
   // Of the entries that this reader may see: the number of the first that it may not.
   uint64_t end() const;
-  void publishSynced();
-  uint64_t oldestPosition() const;
-  bool seek(uint64_t position);
   const TopicLine::Committed& lookAtCommitted() const;
   bool ownsItsPlace() const;
-  bool ended() const;
   // Whether another epoch serves than that whose entries it reads: then an entry that is not there is no damage.
   bool behindTheEpoch() const;
   // The right to read the batch's payload. None when the entry is damaged.
@@ -63,6 +57,15 @@ class IndexReader final : public TopicReader {
   uint64_t nextPosition_ = 0;  // expected position of the next entry, once one has been read
   bool positioned_ = false;
   bool attached_ = false;
+
+ private:
+  Status begin(From from, uint64_t position);
+  Status publishCursor(From from);
+  void publishSynced();
+  uint64_t oldestPosition() const;
+  bool seek(uint64_t position);
+  bool ended() const;
+
   bool synced_ = false;  // of a replica's reader: it has found its place, so its cursor counts
 };
 

@@ -23,12 +23,34 @@ void count(std::vector<Synced>& replicas, const Synced& synced) {
   replicas.push_back(synced);
 }
 
+std::optional<uint32_t> copiesOfWord(uint64_t word) {
+  const auto copies = static_cast<uint32_t>(word >> 32);
+  return word == copiesWordOf(copies) ? std::optional(copies) : std::nullopt;
+}
+
 bool ended(const Region& region, uint64_t epoch, uint32_t topic, uint32_t reader, uint64_t generation) {
   if (epoch == 0) return false;
   return region.publication().observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, reader)) == generation;
 }
 
 }  // namespace
+
+// Never 0, which is what damage may leave.
+uint64_t copiesWordOf(uint32_t copies) { return uint64_t{copies} << 32 | static_cast<uint32_t>(mix64(uint64_t{copies} + 1) | 1); }
+
+std::optional<uint32_t> copiesIn(const ServiceLine& line) {
+  const std::optional<uint32_t> copies = copiesOfWord(line.copies);
+  return copies ? copies : copiesOfWord(line.copiesAgain);
+}
+
+// The words stay as they are while the epoch lasts: they were written ahead of the head that says that it serves.
+std::optional<uint32_t> copiesOf(const Region& region, const EpochView& view) {
+  if (view.epoch() == 0) return 0;
+  const Publication& p = region.publication();
+  const auto& service = region.blockHead(view.epoch()).service;
+  const std::optional<uint32_t> copies = copiesOfWord(p.observe<&ServiceLine::copies>(service));
+  return copies ? copies : copiesOfWord(p.observe<&ServiceLine::copiesAgain>(service));
+}
 
 // SYNC: observes the seal, which IndexReader::publishSynced publishes behind the cursor that it seals, and that follows the
 // sync of the replica's file.
@@ -55,7 +77,9 @@ Durability durabilityOf(const Region& region, uint32_t topic) {
   EpochView view(region);
   if (!view.look()) return durability;
   std::vector<Synced> replicas;
-  bool known = true;
+  const std::optional<uint32_t> copies = copiesOf(region, view);
+  bool known = copies.has_value();
+  if (known && *copies != 0 && !planted("what the server requires is not read")) durability.required = *copies;
   for (uint32_t i = 0; i < region.layout().geometry.readers; i += 1) {
     Synced synced;
     const SyncedState state = syncedAt(region, topic, i, synced);

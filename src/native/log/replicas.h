@@ -9,6 +9,7 @@
 
 #include <optional>
 
+#include "region/epochs.h"
 #include "region/region.h"
 
 namespace ringfence {
@@ -28,6 +29,12 @@ struct Synced {
 // `torn`: its reader is just writing, or was stopped or killed there; `synced` has its generation alone then.
 enum class SyncedState { none, torn, whole };
 SyncedState syncedAt(const Region& region, uint32_t topic, uint32_t reader, Synced& synced);
+
+// How many replicas must have a durable record, by the server of the epoch that `view` looks at: 0 leaves it to what replicas
+// say. None when both words were damaged: the sequencer writes them again.
+std::optional<uint32_t> copiesOf(const Region& region, const EpochView& view);
+std::optional<uint32_t> copiesIn(const ServiceLine& line);
+uint64_t copiesWordOf(uint32_t copies);
 
 struct Durability {
   uint64_t required = 1;

@@ -34,9 +34,13 @@ struct BatchView {
 };
 
 // What a reader of an index is besides a subscriber that sees all that is committed.
+// The cursor of a reader that does not keep memory from being reused.
+constexpr uint64_t holdsNothing = ~uint64_t{0};
+
 struct ReaderKind {
   ReplicaRole replica{};
   bool durable = false;  // it sees only what is on the disks of the required replicas
+  bool lapped = false;   // it holds nothing back
 };
 
 class TopicReader {
@@ -50,6 +54,14 @@ class TopicReader {
   virtual Status attach(From from, uint64_t position) = 0;
   // Fills up to `max` views. Returns their number, or -1 when the memory contradicts the layout.
   virtual int32_t poll(BatchView* views, uint32_t max) = 0;
+  // Of a reader that holds nothing back, instead of `poll`: copies up to `max` batches, whose offsets are those in `to`. They
+  // begin at `position`, or behind it where they were overwritten. -1 as above.
+  virtual int32_t copy(BatchView*, uint32_t, uint8_t*, uint64_t) { return -1; }
+  // The same reader: the first record of the batch that it copies next. It lies above all that it has copied where it was
+  // overtaken.
+  virtual uint64_t position() const { return 0; }
+  // The same: goes on at that batch, whose first record is at `position`. False when it was trimmed.
+  virtual bool resume(uint64_t, uint64_t) { return false; }
   // Releases the batches below that number.
   virtual void release(uint64_t released) = 0;
   virtual void detach() = 0;

@@ -7,6 +7,7 @@
 #include "log/cursors.h"
 #include "log/identities.h"
 #include "log/replicas.h"
+#include "log/topic_reader.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 #include "values.h"
@@ -79,9 +80,12 @@ Napi::Array readersOf(Napi::Env env, const Region& region, uint64_t epoch, const
     if (p.observe<&ReaderEnd::endedGeneration>(region.readerEnd(epoch, topic, i)) == claim.generation) continue;
     auto reader = Napi::Object::New(env);
     reader.Set("reader", number(env, i));
+    const bool gates = line.cursor != holdsNothing;
+    const uint64_t cursor = gates ? line.cursor : line.read;
     const Behind behind = view.order == orderNone ? behindInLanes(region, epoch, topic, i, claim.generation)
-                                                  : behindInIndex(region, epoch, topic, committed, retention, line.cursor);
-    reader.Set("cursor", number(env, since(retention.firstEntry, line.cursor)));
+                                                  : behindInIndex(region, epoch, topic, committed, retention, cursor);
+    reader.Set("cursor", number(env, since(retention.firstEntry, cursor)));
+    reader.Set("gates", Napi::Boolean::New(env, gates));
     reader.Set("behind", number(env, behind.batches));
     reader.Set("behindMessages", number(env, behind.messages));
     reader.Set("process", number(env, claim.process));

@@ -37,6 +37,9 @@ void writeFields(const BatchView& view, double* fields) {
 Napi::Function ReaderHandle::define(Napi::Env env) {
   return DefineClass(env, "Reader",
                      {hotMethod<ReaderHandle, 2, &ReaderHandle::poll>("poll"),
+                      hotMethod<ReaderHandle, 3, &ReaderHandle::copy>("copy"),
+                      InstanceMethod<&ReaderHandle::position>("position"),
+                      InstanceMethod<&ReaderHandle::resume>("resume"),
                       InstanceMethod<&ReaderHandle::release>("release"),
                       InstanceMethod<&ReaderHandle::next>("next"),
                       InstanceMethod<&ReaderHandle::committed>("committed"),
@@ -62,6 +65,26 @@ napi_value ReaderHandle::poll(napi_env env, const napi_value* arguments) {
   const int32_t filled = reader_->poll(views, static_cast<uint32_t>(max));
   for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
   return Napi::Number::New(env, filled);
+}
+
+// copy(out: Float64Array, max, to: Uint8Array): the same of a reader that holds nothing back, whose batches are copied
+napi_value ReaderHandle::copy(napi_env env, const napi_value* arguments) {
+  size_t elements = 0;
+  size_t room = 0;
+  auto* out = hotArray<double>(env, arguments[0], elements);
+  auto* to = hotArray<uint8_t>(env, arguments[2], room);
+  const size_t max = std::min<size_t>({word(env, arguments[1]), batchesAtOnce, elements / batchFields});
+  BatchView views[batchesAtOnce];
+  const int32_t filled = reader_->copy(views, static_cast<uint32_t>(max), to, room);
+  for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
+  return Napi::Number::New(env, filled);
+}
+
+Napi::Value ReaderHandle::position(const Napi::CallbackInfo& info) { return number(info.Env(), reader_->position()); }
+
+// resume(index, position): whether that batch is kept
+Napi::Value ReaderHandle::resume(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), reader_->resume(natural(info[0]), natural(info[1])));
 }
 
 void ReaderHandle::release(const Napi::CallbackInfo& info) { reader_->release(natural(info[0])); }

@@ -17,6 +17,9 @@ class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
 
  private:
   napi_value poll(napi_env env, const napi_value* arguments);
+  napi_value copy(napi_env env, const napi_value* arguments);
+  Napi::Value position(const Napi::CallbackInfo& info);
+  Napi::Value resume(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);
   Napi::Value next(const Napi::CallbackInfo& info);
   Napi::Value committed(const Napi::CallbackInfo& info);

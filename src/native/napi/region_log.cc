@@ -114,8 +114,8 @@ Napi::Value RegionHandle::sessionsEnding(const Napi::CallbackInfo& info) {
   return region == nullptr ? Napi::Value() : number(info.Env(), ringfence::sessionsEnding(*region));
 }
 
-// openReader(topic, topicGeneration, name, from, position, durable, replica, required): of a replica's reader the last two
-// are its key, and how many replicas its server requires; 0 of a subscriber
+// openReader(topic, topicGeneration, name, from, position, durable, replica, required, lapped): of a replica's reader there are
+// its key, and how many replicas its server requires; 0 of a subscriber
 Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
   Region* region = open(info.Env());
   TopicPlace topic{};
@@ -123,7 +123,7 @@ Napi::Value RegionHandle::openReader(const Napi::CallbackInfo& info) {
   Claim claim;
   Status status = claimReader(*region, topic, text(info[2]), claim);
   if (!status.ok()) return throwFault(info.Env(), status);
-  const ReaderKind kind{{natural(info[6]), natural(info[7])}, info[5].As<Napi::Boolean>()};
+  const ReaderKind kind{{natural(info[6]), natural(info[7])}, info[5].As<Napi::Boolean>(), info[8].ToBoolean()};
   std::unique_ptr<TopicReader> reader = readerOf(region_, topic, claim, kind);
   status = reader->attach(static_cast<From>(word(info[3])), natural(info[4]));
   return status.ok() ? ReaderHandle::make(info.Env(), std::move(reader)) : throwFault(info.Env(), status);
@@ -139,7 +139,8 @@ Napi::Value RegionHandle::readersEnding(const Napi::CallbackInfo& info) {
 
 // --- serving -----------------------------------------------------------------------------------------------------
 
-// startSequencer(epochMicros, manual, ignoreSessionOrder, leaseMillis, suspected): a promise; one sequencer for each handle
+// startSequencer(epochMicros, manual, ignoreSessionOrder, leaseMillis, suspected, copies, ownReplicas): a promise; one
+// sequencer for each handle
 Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr) return {};
   if (sequencer_ != nullptr && !sequencer_->failed()) {
@@ -151,6 +152,8 @@ Napi::Value RegionHandle::startSequencer(const Napi::CallbackInfo& info) {
   options.ignoreSessionOrder = info[2].As<Napi::Boolean>();
   options.leaseMillis = natural(info[3]);
   const uint64_t suspected = natural(info[4]);
+  options.copies = word(info[5]);
+  options.ownReplicas = word(info[6]);
   sequencer_ = std::make_shared<Sequencer>(region_, options);
   return Task::start(
       info.Env(), [sequencer = sequencer_, suspected] { return sequencer->start(suspected); },

@@ -50,7 +50,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 12;
+constexpr uint32_t layoutVersion = 13;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -192,14 +192,14 @@ struct alignas(lineBytes) ReaderClaim {
 
 // Read by the sequencer and diagnostics.
 struct alignas(lineBytes) ReaderLine {
-  uint64_t cursor;              // index entries below are no longer needed; under order `none` batches released, for reports
+  uint64_t cursor;              // index entries below are no longer needed, 2^64 - 1: none are; under order `none` batches released
   uint64_t attachedGeneration;  // from here on the cursor of that generation holds
   uint64_t detachedGeneration;  // from here on it does not
   uint64_t leftNanos;           // monotonic clock when the last one detached
   uint64_t replicaKey;          // of a replica's reader: which replica it is
   uint64_t replicasRequired;    // the same: by its server
   uint64_t syncedSeal;          // of the two above, the generation and the cursor: what lies below that is on the replica's disk
-  uint64_t reserved[1];
+  uint64_t read;                // of a reader that needs none: index entries below are read. For reports
 };
 
 struct ReaderSlot {
@@ -264,14 +264,16 @@ struct alignas(lineBytes) BlockHead {
   uint64_t reserved[2];
 };
 
-// Read by processes that wait for a topic's place, by standbys and by diagnostics.
+// Read by processes that wait for a topic's place or for replicas, by standbys and by diagnostics.
 struct alignas(lineBytes) ServiceLine {
   uint64_t pulse;           // counts up while the epoch's process runs, also while its sequencer sleeps
   uint64_t passes;          // over the lanes
   uint64_t commits;
   uint64_t wishesAnswered;  // `wanted` as it was answered last
   uint64_t wishesRefused;   // the same, where no topic could be freed
-  uint64_t reserved[3];
+  uint64_t copies;          // replicas that must have a durable record × 2^32, and a checksum of these
+  uint64_t copiesAgain;     // the same: where `copies` is damaged, this one holds
+  uint64_t reserved[1];
 };
 
 struct EpochBlockHead {

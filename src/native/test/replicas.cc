@@ -1,5 +1,8 @@
 // Readers of replicas: what counts as durable, what damage and half-written lines cannot make so, and what is kept for them.
+#include <vector>
+
 #include "log/identities.h"
+#include "log/lapped_reader.h"
 #include "log/replicas.h"
 #include "log_fixture.h"
 #include "raw_line.h"
@@ -221,6 +224,11 @@ TEST("a restored topic begins at its base, also in a place that was another's, a
     // Ahead of the adoption.
     const auto early = log.reader(0, From::start);
     CHECK_EQUAL(early->committedMessages(), 3000);
+    Claim place;
+    CHECK_EQUAL(claimReader(*log.region(), topic.place(), "lapped", place).fault, "none");
+    LappedReader lapped(log.region(), 0, place, 0);
+    CHECK(lapped.attach(From::start, 0).ok());
+    CHECK_EQUAL(lapped.position(), 3000);
     log.settle();
     Claim claim;
     CHECK_EQUAL(claimClient(*log.region(), topic.place(), claim, {identity.index, identity.generation, 0}).fault, "none");
@@ -244,7 +252,53 @@ TEST("a restored topic begins at its base, also in a place that was another's, a
         CHECK(views[i].orderedNanos >= nanos);
       }
     }
+    BatchView copied[4];
+    std::vector<uint8_t> bytes(4 * g.batchBytes);
+    CHECK_EQUAL(lapped.copy(copied, 4, bytes.data(), bytes.size()), 3);
+    CHECK_EQUAL(copied[0].position, 3000);
   }
+}
+
+TEST("as many replicas as a server was told must have a record, also under its successors, until one is told another number") {
+  const auto told = [](uint32_t copies, uint32_t ownReplicas) {
+    SequencerOptions options = TestLog::manual();
+    options.copies = copies;
+    options.ownReplicas = ownReplicas;
+    return options;
+  };
+  Scene scene(told(2, 0));
+  const Region& region = *scene.log.region();
+  const auto required = [&] { return durabilityOf(region, 0).required; };
+  CHECK_EQUAL(required(), 2);
+  std::unique_ptr<IndexReader> first;
+  CHECK(scene.attach({1, 1}, 0, first).ok());
+  CHECK_EQUAL(required(), 2);
+  CHECK(!durabilityOf(region, 0).entries);
+  scene.log.restart(told(0, 1));
+  CHECK_EQUAL(required(), 2);
+  scene.log.restart(told(0, 3));
+  CHECK_EQUAL(required(), 3);
+  scene.log.restart(told(1, 3));
+  CHECK_EQUAL(required(), 1);
+  CHECK(durabilityOf(region, 0).entries.has_value());
+  scene.log.restart(told(0, 0));
+  CHECK_EQUAL(required(), 1);
+}
+
+TEST("where the number of copies is damaged nothing is durable until the sequencer has written it again") {
+  SequencerOptions options = TestLog::manual();
+  options.copies = 1;
+  Scene scene(options);
+  const Region& region = *scene.log.region();
+  std::unique_ptr<IndexReader> replica;
+  CHECK(scene.attach({1, 1}, 0, replica).ok());
+  auto& service = RawLine::of(scene.log.region()->blockHead(headsOf(region).served.number).service);
+  service.copies = 0;
+  CHECK(durabilityOf(region, 0).entries.has_value());
+  service.copiesAgain = 0;
+  CHECK(!durabilityOf(region, 0).entries);
+  service.copiesAgain = copiesWordOf(1);
+  CHECK(durabilityOf(region, 0).entries.has_value());
 }
 
 }  // namespace

@@ -32,6 +32,13 @@ export const millisFlag = (name: string): Flag.Flag<number> =>
         : `"${text}" is not a time of at most ${writtenMillis(millisMax)}, a week: write 5ms, 1s or 250us`)
   )
 
+/** `90s`, `12h`, `30d`; as milliseconds. For what no timer waits for. */
+export const ageFlag = (name: string): Flag.Flag<number> =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("time"),
+    Flag.filterMap(parseAge, (text) => `"${text}" is not an age: write 90s, 12h or 30d`)
+  )
+
 /** A whole number within bounds. */
 export const countFlag = (name: string, most: number, least = 1): Flag.Flag<number> =>
   Flag.Int(name).pipe(
@@ -58,6 +65,14 @@ const parseBytes = (text: string): Option.Option<number> =>
     /^\d+$/.test(text) ? Option.some(Number(text)) : Option.flatMap(ByteSize.fromString(text), ByteSize.toNumber),
     Number.isSafeInteger
   )
+
+const parseAge = (text: string): Option.Option<number> => {
+  const [, amount, unit] = /^(\d{1,6}(?:\.\d+)?)(s|m|h|d)$/.exec(text) ?? []
+  const millis = ageMillis[unit ?? ""]
+  return amount === undefined || millis === undefined ? Option.none() : Option.some(Number(amount) * millis)
+}
+
+const ageMillis: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** A week. Timers overflow after 31 bits of milliseconds, three and a half weeks. */
 const millisMax = 7 * 24 * 3600 * 1000

@@ -92,9 +92,11 @@ const describeDurability = ({ durability, name }: LogSummary["topics"][number]):
 }
 
 const describeLag = (reader: ReaderState): string => {
-  const { behindBatches, behindRecords, name } = reader
+  const { behindBatches, behindRecords, gates, name } = reader
   const behind = `${plural(behindRecords, "record")} behind, in ${plural(behindBatches, "batch", "batches")}`
-  return `${reader.replica > 0 ? "replica" : "subscriber"} "${name}" (${showPid(reader)}) is ${behind}`
+  return `${reader.replica > 0 ? "replica" : "subscriber"} "${name}" (${showPid(reader)}) is ${behind}${
+    gates ? "" : ", and holds nothing back"
+  }`
 }
 
 const describeIdentity = ({ committed, incarnation, name, sessionId, topic }: IdentityState): string => {

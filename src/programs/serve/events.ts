@@ -107,9 +107,9 @@ export const describeEvent = (event: SequencerEvent): string => {
         showPid(event)
       }) died and no longer holds up publishers`
     case "ReaderStalled":
-      return `subscriber "${event.reader}" of "${event.topic}" (${showPid(event)}) holds up publishers: it is ${
-        batches(event.behindBatches)
-      } behind`
+      return `${event.isReplica ? "replica" : "subscriber"} "${event.reader}" of "${event.topic}" (${
+        showPid(event)
+      }) holds up publishers: it is ${batches(event.behindBatches)} behind`
     case "SessionGap":
       return `session ${event.sessionId} of "${event.topic}" waits for its batch ${event.batch}${
         event.broker === undefined ? "" : ` on broker ${event.broker}`

@@ -10,7 +10,7 @@ import { Replica, type ReplicaEvent, type ReplicaOptions } from "../../services/
 import { directoriesFlag } from "../cli/directories.ts"
 import { printEvent } from "../cli/report.ts"
 import { openSetting, setting, type ValuesOf } from "../cli/settings.ts"
-import { bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
+import { ageFlag, bytesFlag, countFlag, formatBytes, millisFlag, plural, writtenMillis } from "../cli/units.ts"
 
 const sizeFlag = (name: string): Flag.Flag<number> =>
   Flag.filter(bytesFlag(name), (bytes) => bytes >= 4096, () => "at least 4KiB")
@@ -35,6 +35,10 @@ export const fileSettings = {
   keepBytes: openSetting("replica-keep-bytes", sizeFlag, {
     description: "What a replica keeps of each topic, in whole segments: the oldest go first",
     shown: "all"
+  }),
+  keepMillis: openSetting("replica-keep-age", ageFlag, {
+    description: "How long a replica keeps records of each topic, in whole segments, by the time of their commit",
+    shown: "for ever"
   })
 }
 
@@ -69,8 +73,14 @@ export const replicasOf = (
 
 export const replicaOf = (
   dir: string,
-  { keepBytes, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof fileSettings>
-): ReplicaOptions => ({ dir, syncBytes, syncInterval: syncMillis, segmentBytes, retention: { bytes: keepBytes } })
+  { keepBytes, keepMillis, segmentBytes, syncBytes, syncMillis }: ValuesOf<typeof fileSettings>
+): ReplicaOptions => ({
+  dir,
+  syncBytes,
+  syncInterval: syncMillis,
+  segmentBytes,
+  retention: { bytes: keepBytes, age: keepMillis }
+})
 
 /** Prints the conditions of this process's replicas now, and each change. */
 export const tellingReplicas = (json: boolean, program: string): Effect.Effect<void, never, Replica> =>

@@ -6,11 +6,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type { IndexPort } from "../../../src/layers/ports/IndexPort.ts"
 import { ReplicatedLog } from "../../../src/layers/ports/ReplicatedLog.ts"
 import { Diagnostics } from "../../../src/services/Diagnostics.ts"
 import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
+import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { type OpenSubscriberError, Subscriber } from "../../../src/services/Subscriber.ts"
 import { type Backend, bytesOf, Relay, smallGeometry, textOf } from "../../backends/log.ts"
 
@@ -107,6 +109,21 @@ export const durableSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* Subscriber.bounds(Orders), { start: 0, end: 3, durable: 3 })
       }).pipe(Effect.scoped, provide))
 
+    it.live("a replica that holds up publishers is told as one, not as a subscriber", () =>
+      Effect.gen(function*() {
+        const stalled = yield* Effect.forkChild(
+          Sequencer.use(({ events }) =>
+            events.pipe(Stream.filter(({ _tag }) => _tag === "ReaderStalled"), Stream.take(1), Stream.runCollect)
+          ),
+          { startImmediately: true }
+        )
+        const publisher = yield* Publisher.open(Orders, { roomDeadline: "10 millis" })
+        yield* attach("disk")
+        yield* Effect.ignore(Effect.forever(publisher.send(new Uint8Array(3000))))
+        const [event] = yield* Fiber.join(stalled)
+        assert.deepInclude(event, { _tag: "ReaderStalled", topic: "orders", reader: "disk", isReplica: true })
+      }).pipe(Effect.scoped, provide))
+
     it.live("it waits for as many replicas as the server requires: readers of one replica count once", () =>
       Effect.gen(function*() {
         const publisher = yield* Publisher.open(Orders, { ackDeadline: "200 millis" })
@@ -137,6 +154,35 @@ export const durableSuite = (backend: Backend): void => {
         yield* publisher.flush
         assert.strictEqual(publisher.acknowledged(), 2)
       }).pipe(Effect.scoped, provide))
+
+    it.live("as many replicas as the server was told must have a record, also when those attached say fewer", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Orders, { ackDeadline: "200 millis" })
+        yield* publisher.send(bytesOf("r0"))
+        assert.include((yield* Effect.flip(publisher.flush)).message, "none of 2 required replicas is attached")
+        const first = yield* attach("disk a", { key: 1 })
+        yield* sendBatches(publisher, first, 1)
+        yield* sync(first, 2)
+        assert.include(
+          (yield* Effect.flip(publisher.flush)).message,
+          "1 of 2 required replicas is attached: \"disk a\""
+        )
+        assert.deepInclude(yield* durabilityOf("orders"), { required: 2, batches: undefined })
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* sync(yield* attach("disk b", { key: 2 }), 2)
+          yield* publisher.flush
+        }))
+        yield* sendBatches(publisher, first, 1)
+        yield* sync(first, 3)
+        assert.include(
+          (yield* Effect.flip(publisher.flush)).message,
+          "1 of 2 required replicas is attached: \"disk a\""
+        )
+        assert.strictEqual(publisher.acknowledged(), 2)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(backend.replicated({ geometry: smallGeometry, serve: { durableCopies: 2 } }))
+      ))
 
     it.live("what no replica has is not dropped for room: the publisher learns that none is attached", () =>
       Effect.gen(function*() {
@@ -275,7 +321,8 @@ export const durableSuite = (backend: Backend): void => {
         const subscribers = [
           yield* Subscriber.open(Orders),
           yield* Subscriber.open(Orders, { from: "end" }),
-          yield* Subscriber.open(Orders, { from: { position: 5000 } })
+          yield* Subscriber.open(Orders, { from: { position: 5000 } }),
+          yield* Subscriber.open(Orders, { lag: "lapped" })
         ]
         const publisher = yield* Publisher.open(Orders, { identity: "till" })
         assert.strictEqual(publisher.committed, 40)

@@ -15,19 +15,21 @@ const Orders = Topic.make("orders", { ack: "durable" })
 const numbered = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => bytesOf(`record ${from + i}`))
 
-export const historySuite = (backend: Backend): void => {
-  /** Runs over a log whose subscribers find in its one replica what memory has not. */
-  const withHistory = <A, E, R>(run: Effect.Effect<A, E, R>) =>
-    Effect.scoped(Effect.gen(function*() {
-      const { disk, root } = yield* backend.disk
-      const dir = `${root}/replica`
-      return yield* run.pipe(
-        Effect.scoped,
-        Effect.provide(
-          backend.embedded({ geometry: smallGeometry, disk, history: [dir], serve: { replicas: [{ dir }] } })
-        )
+/** Runs over a log whose subscribers find in its one replica what memory has not. */
+export const overOneReplica = (backend: Backend) => <A, E, R>(run: Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { disk, root } = yield* backend.disk
+    const dir = `${root}/replica`
+    return yield* run.pipe(
+      Effect.scoped,
+      Effect.provide(
+        backend.embedded({ geometry: smallGeometry, disk, history: [dir], serve: { replicas: [{ dir }] } })
       )
-    }))
+    )
+  }))
+
+export const historySuite = (backend: Backend): void => {
+  const withHistory = overOneReplica(backend)
 
   const publish = (from: number, to: number) =>
     Effect.scoped(Effect.gen(function*() {

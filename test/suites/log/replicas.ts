@@ -383,7 +383,7 @@ export const replicasSuite = (backend: Backend): void => {
         for (
           const serve of [
             { replicas: [{ dir }], durableCopies: 256 },
-            { replicas: [], durableCopies: 1 },
+            { replicas: [], durableCopies: 0 },
             { replicas: [{ dir }, { dir }] },
             { replicas: [{ dir: "" }] },
             { replicas: [{ dir, syncBytes: 0 }] }

@@ -125,7 +125,7 @@ export class DiskWork {
 
   #isDue(isFull: boolean, nowMillis: number): boolean {
     if (this.#failure !== undefined) return nowMillis >= this.#againMillis
-    return this.#isCommitDue(isFull, nowMillis) || !this.isTold ||
+    return this.#isCommitDue(isFull, nowMillis) || !this.isTold || this.#isRetentionDue(nowMillis) ||
       this.#followers.some((follower) =>
         follower.takesCursors(() => this.#look(follower), { isLast: false, nowMillis })
       )
@@ -136,6 +136,12 @@ export class DiskWork {
     if (stagedBytes === 0) return false
     return isFull || this.#work.isEnding || stagedBytes >= options.syncBytes
       || nowMillis - (this.#waitingSince ?? nowMillis) >= options.syncMillis
+  }
+
+  // Records grow old, and cursors that need them expire, also while no new ones come.
+  #isRetentionDue(nowMillis: number): boolean {
+    const { bytes, millis } = this.#member.options.retention
+    return (bytes !== undefined || millis !== undefined) && nowMillis - this.#retainedMillis >= retainMillis
   }
 
   /** All that is due. A failure is kept, and ends this piece of work. */

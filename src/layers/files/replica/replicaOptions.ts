@@ -13,9 +13,9 @@ export interface ReplicasOptions {
   /** Replicas of all topics with ack `durable`, which this process writes while it serves the log. Default: none. */
   readonly replicas?: ReadonlyArray<ReplicaOptions> | undefined
   /**
-   * How many replicas must have synced a record before it is acknowledged. Default: all of these. With fewer than all, a
-   * log is restored from the replica that is furthest. More than these counts replicas of other processes in
-   * (`layerReplica`), which then must be told the same number.
+   * How many replicas must have synced a record before it is acknowledged. With fewer than all, a log is restored from the
+   * replica that is furthest. More than these counts replicas of other processes in (`layerReplica`). The log keeps the
+   * number when the server is killed. Default: as many as it has kept, and at least all of these.
    */
   readonly durableCopies?: number | undefined
 }
@@ -28,8 +28,8 @@ export interface ReplicaClientOptions extends ReplicaOptions {
    */
   readonly peers?: ReadonlyArray<string> | undefined
   /**
-   * How many replicas must have synced a record before it is acknowledged. The largest number that an attached replica says
-   * counts, so all must be told the same one. Default: this one and all its peers.
+   * How many replicas must have synced a record before it is acknowledged, while this one is attached. The largest number
+   * that the server or an attached replica says counts. Default: this one and all its peers.
    */
   readonly durableCopies?: number | undefined
 }
@@ -98,11 +98,8 @@ export const resolveReplicas = (
     const dirs = new Set(replicas.map(({ dir }) => dir))
     refuseUnless(replicas.length <= replicasMax, "replicas", replicas.length, `at most ${replicasMax} directories`)
     refuseUnless(dirs.size === replicas.length, "replicas", [...dirs].join(", "), "different directories")
-    const most = replicas.length
-    const required = durableCopies ?? most
-    // A server without replicas has no reader to say it.
-    if (most === 0) refuseUnless(required === 0, "durableCopies", required, "given with replicas of this process")
-    else refuseUnlessCopies(required)
+    if (durableCopies !== undefined) refuseUnlessCopies(durableCopies)
+    const required = durableCopies ?? replicas.length
     return { required, replicas: replicas.map((replica) => resolved(replica, "replicas.")) }
   })
 

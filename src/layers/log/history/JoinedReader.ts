@@ -1,9 +1,12 @@
 /**
- * A reader that begins in files and goes on in memory: to its subscriber it is one reader.
+ * A reader that goes from files to memory, and back where memory leaves it behind: to its subscriber it is one reader.
  *
- *     files ─► batches of one pull ─► all released ─► next pull ─► … ─► attached where the files have come to
+ *     files ─► batches of one pull ─► all released ─► next pull ─► … ─► in memory, where the files have come to
+ *       ▲                                                                  │
+ *       └────────── a gap in memory, which only a reader has ◄─────────────┘
+ *                   that holds nothing back
  *
- * While it reads files it holds up no publisher: only then memory may trim what it has not read.
+ * While it reads files it holds up no publisher.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -14,8 +17,12 @@ import type { LogWaiter } from "../../ports/Waiter.ts"
 
 export class JoinedReader implements IndexPort {
   readonly waiter: LogWaiter
-  readonly begins: number
+  readonly begins: number | undefined
+  /** Set while it reads memory. */
   #live: IndexPort | undefined
+  /** Where memory left it behind, and its reader there, which says in reports how far the files have come. */
+  #left: { readonly live: IndexPort; readonly position: number } | undefined
+  readonly #leaving = Latch.makeUnsafe(false)
   #failure: HistoryUnreadable | undefined
   /** Batches of the present pull, of which the first `#polled` are polled. */
   #batches: ReadonlyArray<IndexedBatch> = []
@@ -27,21 +34,23 @@ export class JoinedReader implements IndexPort {
   #round = Latch.makeUnsafe(false)
   readonly #wanted = Latch.makeUnsafe(true)
 
-  /** `first`: where the first batch begins; `waiter`: the live log's. */
+  /** `first`: the first batch, which begins at that position in files; `waiter`: the live log's. */
   constructor(
     waiter: LogWaiter,
-    first: { readonly index: number; readonly position: number },
-    committedMessages: number
+    first: { readonly index: number; readonly position?: number },
+    committedMessages: number,
+    live?: IndexPort
   ) {
     this.begins = first.position
     this.#next = first.index
     this.#released = first.index
     this.#committedMessages = committedMessages
+    this.#live = live
     this.waiter = { ...waiterOf(waiter), until: (check) => this.#until(waiter, check) }
   }
 
   readonly poll = (max: number): ReadonlyArray<IndexedBatch> => {
-    if (this.#live !== undefined && this.#polled === this.#batches.length) return this.#live.poll(max)
+    if (this.#live !== undefined && this.#polled === this.#batches.length) return this.#pollLive(this.#live, max)
     const batches = this.#batches.slice(this.#polled, this.#polled + max)
     this.#polled += batches.length
     this.#next += batches.length
@@ -50,7 +59,8 @@ export class JoinedReader implements IndexPort {
 
   readonly release = (index: number): void => {
     this.#released = Math.max(this.#released, index)
-    this.#live?.release(index)
+    const live = this.#live ?? this.#left?.live
+    live?.release(index)
     if (this.#isTaken) this.#wanted.openUnsafe()
   }
 
@@ -65,6 +75,18 @@ export class JoinedReader implements IndexPort {
   /** Returns once all batches that were given are released: their bytes may go. */
   readonly untilTaken: Effect.Effect<void> = Effect.suspend(() => this.#wanted.await)
 
+  /** The position where memory leaves it behind, once it does. */
+  readonly untilLeft: Effect.Effect<number> = Effect.suspend(() =>
+    Effect.map(this.#leaving.await, () => this.#left?.position ?? 0)
+  )
+
+  /** Goes on in files, at the batch of that index. */
+  begin(next: number): void {
+    this.#leaving.closeUnsafe()
+    this.#next = next
+    this.#released = next
+  }
+
   /** Gives the batches of one pull. */
   give(batches: ReadonlyArray<IndexedBatch>, committedMessages: number): void {
     this.#batches = batches
@@ -77,6 +99,7 @@ export class JoinedReader implements IndexPort {
   /** Goes on in memory, at the batch behind those given. */
   join(live: IndexPort): void {
     this.#live = live
+    this.#left = undefined
     this.#changed()
   }
 
@@ -95,22 +118,48 @@ export class JoinedReader implements IndexPort {
     round.openUnsafe()
   }
 
+  #pollLive(live: IndexPort, max: number): ReadonlyArray<IndexedBatch> {
+    const batches = live.poll(max)
+    const gap = batches[0]?.gap ?? live.gap?.()
+    if (gap === undefined) return batches
+    // What lies behind the gap is read again, from files or from memory.
+    this.#live = undefined
+    this.#left = { live, position: gap.from }
+    this.#batches = []
+    this.#polled = 0
+    this.#wanted.openUnsafe()
+    this.#leaving.openUnsafe()
+    return []
+  }
+
   #until<A>(waiter: LogWaiter, check: () => A | undefined): Effect.Effect<A, RegionLost> {
     const trial: Effect.Effect<A, RegionLost> = Effect.suspend(() => {
       const round = this.#round
-      if (this.#live !== undefined) return waiter.until(check)
+      const live = this.#live
+      if (live !== undefined) {
+        const found = waiter.until(() => check() ?? (this.#live === live ? undefined : left))
+        return Effect.flatMap(found, (found) => found === left ? trial : Effect.succeed(found))
+      }
       const found = check()
       if (found !== undefined) return Effect.succeed(found)
-      return Effect.raceFirst(
-        Effect.asVoid(waiter.untilLost),
-        round.await
-      ).pipe(Effect.andThen(trial))
+      return Effect.andThen(Effect.raceFirst(untilUnreadable(waiter), round.await), trial)
     })
     return trial
   }
 }
 
 // --- internal ---
+
+/** Memory has left the reader behind. */
+const left = Symbol("left")
+
+// A log that has ended can be read to its end, from files and from memory.
+const untilUnreadable = (waiter: LogWaiter): Effect.Effect<void, RegionLost> =>
+  Effect.catchIf(
+    Effect.asVoid(waiter.untilLost),
+    ({ reason }) => reason === "stopped",
+    () => Effect.never
+  )
 
 // The waiters of the backends have methods that a spread would lose.
 const waiterOf = (waiter: LogWaiter): LogWaiter => ({

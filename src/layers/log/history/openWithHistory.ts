@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { Topic } from "../../../services/schema/Topic.ts"
 import {
@@ -16,13 +17,16 @@ import {
 } from "../../../services/Subscriber.ts"
 import { formatCount } from "../../../services/text/quantities.ts"
 import type { History, HistoryReader } from "../../ports/History.ts"
-import type { IndexPort } from "../../ports/IndexPort.ts"
+import type { IndexPort, UngatedPort } from "../../ports/IndexPort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
+import { LappedReader } from "../lag/LappedReader.ts"
 import { JoinedReader } from "./JoinedReader.ts"
 
 /** The live log, as a backend opens it. */
 export interface LiveLog {
   readonly open: (from: From) => Effect.Effect<IndexPort, OpenReaderError, Scope.Scope>
+  /** A reader that holds nothing back. */
+  readonly openUngated: (from: From) => Effect.Effect<UngatedPort, OpenReaderError, Scope.Scope>
   readonly bounds: Effect.Effect<TopicBounds, OpenReaderError>
   readonly waiter: LogWaiter
 }
@@ -33,30 +37,102 @@ export const openWithHistory = (
   options: SubscriberOptions | undefined,
   history: History | undefined,
   live: LiveLog
-): Effect.Effect<IndexPort, OpenReaderError | HistoryUnreadable, Scope.Scope> =>
+): Effect.Effect<IndexPort, OpenReaderError | HistoryUnreadable, Scope.Scope> => {
+  const from = options?.from ?? defaultFrom
+  const opening: Opening = { topic, from, isDurable: options?.isolation === "durable", live }
+  switch (options?.lag) {
+    case "lapped":
+      return openLapped(live, from)
+    case "history":
+      return history === undefined ? withoutHistory(topic.name) : openLagging(opening, history)
+    default:
+      return history === undefined ? live.open(from) : openJoining(opening, history)
+  }
+}
+
+// --- internal ---
+
+interface Opening {
+  readonly topic: Topic<any>
+  readonly from: From
+  /** Whether it reads no further than what is on the disks of the required replicas. */
+  readonly isDurable: boolean
+  readonly live: LiveLog
+}
+
+/** Memory keeps what it has not read, once it has come there. */
+const openJoining = (opening: Opening, history: History) =>
   Effect.gen(function*() {
-    const from = options?.from ?? defaultFrom
-    if (history === undefined || from === "end" || topic.order === "none") return yield* live.open(from)
-    const trimmed = yield* trimmedPosition(topic, from, history, live)
+    const { from, live, topic } = opening
+    const trimmed = yield* trimmedPosition(opening, history)
     if (trimmed === undefined) return yield* live.open(from)
     const reader = yield* history.open(topic.name, trimmed)
     const { end } = yield* live.bounds
     const joined = new JoinedReader(live.waiter, reader.next(), end)
     const scope = yield* Effect.scope
-    const isDurable = options?.isolation === "durable"
-    yield* Effect.forkScoped(
-      reading({ topic: topic.name, joined, reader, live, scope, isDurable }).pipe(
-        Effect.catch((error) => Effect.sync(() => joined.fail(unreadable(topic.name, error))))
-      )
+    yield* forkReading(
+      opening,
+      joined,
+      reading(opening, joined, reader, () => attaching(opening, joined, reader, scope))
     )
     return joined
   })
 
-// --- internal ---
+/** Where the position is trimmed already, it was overtaken there. */
+const openLapped = ({ openUngated }: LiveLog, from: From): Effect.Effect<LappedReader, OpenReaderError, Scope.Scope> =>
+  Effect.map(
+    Effect.catchTag(openUngated(from), "PositionTrimmed", () => openUngated("start")),
+    (port) => new LappedReader(port, typeof from === "object" ? from.position : undefined)
+  )
+
+/** Stays attached while it reads files, so that reports tell how far it has come, and its place is its own. */
+const openLagging = (opening: Opening, history: History) =>
+  Effect.gen(function*() {
+    const { from, live, topic } = opening
+    const trimmed = yield* trimmedPosition(opening, history)
+    const memory = yield* openLapped(live, trimmed === undefined ? from : { position: trimmed })
+    const { end } = yield* live.bounds
+    const joined = new JoinedReader(live.waiter, { index: memory.next() }, end, memory)
+    const lap = Effect.scoped(Effect.gen(function*() {
+      const position = yield* joined.untilLeft
+      const reader = yield* openWritten(history, topic.name, position)
+      joined.begin(reader.next().index)
+      yield* reading(opening, joined, reader, () => resuming(joined, reader, memory))
+    }))
+    yield* forkReading(opening, joined, Effect.forever(lap))
+    return joined
+  })
+
+// Memory drops what one replica has; the files that are named may be those of a slower one.
+const openWritten = (history: History, topic: string, position: number) =>
+  Effect.retry(history.open(topic, position), {
+    while: (error) => error._tag === "PositionTrimmed" && error.start <= position,
+    schedule: Schedule.upTo(Schedule.spaced(lookMillis), { duration: behindMillis })
+  })
+
+const forkReading = (
+  { topic }: Opening,
+  joined: JoinedReader,
+  reading: Effect.Effect<void, OpenReaderError | HistoryUnreadable>
+) =>
+  Effect.forkScoped(
+    Effect.catch(reading, (error) => Effect.sync(() => joined.fail(unreadable(topic.name, error))))
+  )
+
+const withoutHistory = (topic: string): Effect.Effect<never, HistoryUnreadable> =>
+  Effect.fail(
+    new HistoryUnreadable({
+      topic,
+      position: 0,
+      detail: `lag "history" was asked for, and no directory of a replica was given`,
+      nextStep: "give the directories of replicas as history"
+    })
+  )
 
 /** The position to begin at, if memory no longer has it. */
-const trimmedPosition = (topic: Topic<any>, from: From, history: History, live: LiveLog) =>
+const trimmedPosition = ({ from, live, topic }: Opening, history: History) =>
   Effect.gen(function*() {
+    if (from === "end" || topic.order === "none") return undefined
     const bounds = yield* Effect.option(live.bounds)
     // A topic that does not exist has no history: opening it says so, or declares it.
     if (bounds._tag === "None" || bounds.value.start === 0) return undefined
@@ -65,22 +141,16 @@ const trimmedPosition = (topic: Topic<any>, from: From, history: History, live: 
     return position < start ? position : undefined
   })
 
-interface Reading {
-  readonly topic: string
-  readonly joined: JoinedReader
-  readonly reader: HistoryReader
-  readonly live: LiveLog
-  readonly scope: Scope.Scope
-  /** Whether it reads no further than what is on the disks of the required replicas. */
-  readonly isDurable: boolean
-}
-
 /** How long the files may end before memory begins: a replica that writes them is never that late. */
 const behindMillis = 30_000
 const lookMillis = 20
 
+/** Reads files until `join` has gone on in memory, which it tries where the files have come to. */
 const reading = (
-  { isDurable, joined, live, reader, scope, topic }: Reading
+  { isDurable, live, topic }: Opening,
+  joined: JoinedReader,
+  reader: HistoryReader,
+  join: () => Effect.Effect<boolean, OpenReaderError | HistoryUnreadable>
 ): Effect.Effect<void, OpenReaderError | HistoryUnreadable> =>
   Effect.gen(function*() {
     let waitsSince: number | undefined
@@ -88,8 +158,8 @@ const reading = (
       yield* joined.untilTaken
       const { position } = reader.next()
       const { durable = 0, end, start } = yield* live.bounds
-      // Not at once where memory begins: publishers wait for a reader there.
-      if (position >= start + (end - start) / 4 && (yield* join(topic, joined, reader, live, scope))) return
+      // Not at once where memory begins: publishers wait for a reader there, or leave it behind again.
+      if (position >= start + (end - start) / 4 && (yield* join())) return
       const mayRead = !isDurable || position < durable
       const batches = mayRead ? yield* reader.pull : []
       if (batches.length > 0) {
@@ -97,16 +167,16 @@ const reading = (
         joined.give(batches, end)
         continue
       }
-      if (position >= start && (yield* join(topic, joined, reader, live, scope))) return
+      if (position >= start && (yield* join())) return
       const now = yield* Clock.currentTimeMillis
       waitsSince ??= now
-      if (now - waitsSince >= behindMillis) return yield* Effect.fail(ended(topic, position, start))
+      if (now - waitsSince >= behindMillis) return yield* Effect.fail(ended(topic.name, position, start))
       yield* Effect.sleep(lookMillis)
     }
   })
 
-/** False when memory has trimmed the position meanwhile. */
-const join = (topic: string, joined: JoinedReader, reader: HistoryReader, live: LiveLog, scope: Scope.Scope) =>
+/** Attaches where the files have come to. False when memory has trimmed the position meanwhile. */
+const attaching = ({ live, topic }: Opening, joined: JoinedReader, reader: HistoryReader, scope: Scope.Scope) =>
   Effect.gen(function*() {
     const { index, position } = reader.next()
     const own = yield* Scope.fork(scope)
@@ -120,11 +190,20 @@ const join = (topic: string, joined: JoinedReader, reader: HistoryReader, live: 
     }
     const detail = `memory has batch ${opened.next()} at position ${position}, where the files have batch ${index}`
     return yield* new HistoryUnreadable({
-      topic,
+      topic: topic.name,
       position,
       detail,
       nextStep: "name the directory of a replica of this log"
     })
+  })
+
+/** The same of a reader that is attached. What it polls there begins at that position, or it finds a gap again. */
+const resuming = (joined: JoinedReader, reader: HistoryReader, memory: LappedReader) =>
+  Effect.sync(() => {
+    const { index, position } = reader.next()
+    const isKept = memory.resume(index, position)
+    if (isKept) joined.join(memory)
+    return isKept
   })
 
 const ended = (topic: string, position: number, start: number): HistoryUnreadable =>
@@ -135,7 +214,21 @@ const ended = (topic: string, position: number, start: number): HistoryUnreadabl
     nextStep: "see `ringfence doctor` for the replica that writes them, or name the directory of another"
   })
 
-const unreadable = (topic: string, error: OpenReaderError | HistoryUnreadable): HistoryUnreadable =>
-  error._tag === "HistoryUnreadable"
-    ? error
-    : new HistoryUnreadable({ topic, position: 0, detail: error.message, nextStep: "open the subscriber again" })
+const unreadable = (topic: string, error: OpenReaderError | HistoryUnreadable): HistoryUnreadable => {
+  if (error._tag === "HistoryUnreadable") return error
+  if (error._tag !== "PositionTrimmed") {
+    return new HistoryUnreadable({ topic, position: 0, detail: error.message, nextStep: "open the subscriber again" })
+  }
+  const { requested: position, start } = error
+  const detail = start > position
+    ? `the oldest record in the files is ${
+      formatCount(start)
+    }, because of their retention or because the replica began there`
+    : "the files do not come so far"
+  return new HistoryUnreadable({
+    topic,
+    position,
+    detail,
+    nextStep: "name the directory of another replica of this log"
+  })
+}

@@ -5,11 +5,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type SessionAcks, waitingLine } from "../../../services/AckTracker.ts"
 import type { RegionLost } from "../../../services/CxlMemory.ts"
-import type { ReaderState } from "../../../services/Diagnostics.ts"
 import { AckTimeout, type PublishError } from "../../../services/Publisher.ts"
 import { showPid } from "../../../services/schema/ProcessId.ts"
 import { unanswered } from "../../../services/schema/Server.ts"
 import { plural } from "../../../services/text/quantities.ts"
+import type { LanePort } from "../../ports/LanePort.ts"
 import { endedError, type OpenPublisher, untilResumed } from "./OpenPublisher.ts"
 
 export const awaitAcknowledged = (
@@ -99,21 +99,28 @@ const waitsFor = (publisher: OpenPublisher): ReadonlyArray<string> => {
   if (isUnanswered(publisher)) return [describeUnanswered(publisher)]
   const { builder } = publisher
   const waitsForReplicas = builder.lanes.isDurable && !builder.isResuming && builder.committed > builder.acknowledged
-  return waitsForReplicas ? [describeReplicas(builder.lanes.readers().filter(({ replica }) => replica > 0))] : []
+  return waitsForReplicas ? [describeReplicas(builder.lanes)] : []
 }
 
+const fewerCopies = "start the missing ones, or the server with a smaller number of durable copies"
+
 /** Which replica keeps committed records from being durable: the required one that is furthest behind, or one that is missing. */
-const describeReplicas = (readers: ReadonlyArray<ReaderState>): string => {
-  const required = Math.max(1, ...readers.map(({ replica }) => replica))
+const describeReplicas = (lanes: LanePort): string => {
+  const required = lanes.requiredCopies()
+  const readers = lanes.readers().filter(({ replica }) => replica > 0)
   // The former writer of a replica may be dead, and not be detached yet.
   const ahead = readers.toSorted((a, b) => b.cursor - a.cursor)
   const replicas = ahead.filter(({ name }, i) => ahead.findIndex((reader) => reader.name === name) === i)
-  if (replicas.length === 0) return noReplica
+  if (replicas.length === 0) {
+    return required === 1
+      ? noReplica
+      : `none of ${required} required replicas is attached (${fewerCopies})`
+  }
   const behind = replicas[required - 1]
   if (behind === undefined) {
     const names = replicas.map(({ name }) => `"${name}"`).join(", ")
     const are = replicas.length === 1 ? "is" : "are"
-    return `${replicas.length} of ${required} required replicas ${are} attached: ${names}`
+    return `${replicas.length} of ${required} required replicas ${are} attached: ${names} (${fewerCopies})`
   }
   return `replica "${behind.name}" (${showPid(behind)}) is ${plural(behind.behindBatches, "batch", "batches")} behind`
 }

@@ -99,7 +99,9 @@ const handleOf = <A>(topic: Topic<A>, publisher: OpenPublisher, committed: numbe
     awaitReaders: (count) =>
       Effect.andThen(
         countWithin("awaitReaders", "count", count, readersMax),
-        Effect.asVoid(waiter.until(() => subscribersOf(builder).length >= count ? true : undefined))
+        Effect.asVoid(
+          waiter.until(() => subscribersOf(builder).filter(({ gates }) => gates).length >= count ? true : undefined)
+        )
       ),
     accepted: () => builder.accepted,
     acknowledged: () => builder.acknowledged,

@@ -46,13 +46,15 @@ export interface ReaderOptions {
   /** Fails if the topic is not declared. */
   readonly mustExist: boolean
   readonly replica?: ReplicaRole | undefined
+  /** It holds nothing back. */
+  readonly isLapped?: boolean | undefined
 }
 
 /** Claims the first free reader slot; from then on no memory at or above the cursor is reused. */
 export const claimReader = (
   heap: Heap,
   topic: Topic.Topic<any>,
-  { from, mustExist, name, replica }: ReaderOptions
+  { from, isLapped = false, mustExist, name, replica }: ReaderOptions
 ): Effect.Effect<
   { readonly declared: HeapTopic; readonly reader: Reader },
   Topic.TopicError | RegionError | PositionTrimmed
@@ -71,7 +73,7 @@ export const claimReader = (
         )
       }
       const cursor = declared.isOrdered ? cursorAt(declared, from) : 0
-      const reader: Reader = { name, replica, cursor, storedCursors: 0, lanes: new Map() }
+      const reader: Reader = { name, replica, cursor, gates: !isLapped, storedCursors: 0, lanes: new Map() }
       declared.readers[slot] = reader
       return { declared, reader }
     }))

@@ -4,9 +4,9 @@
 import type { TopicBounds } from "../../../services/Subscriber.ts"
 import type { HeapTopic } from "./LogState.ts"
 
-/** How many replicas must have a record before it is acknowledged: the most that an attached one says, at least 1. */
-export const requiredOf = ({ readers }: HeapTopic): number =>
-  readers.reduce((most, reader) => Math.max(most, reader?.replica?.required ?? 0), 1)
+/** How many replicas must have a record before it is acknowledged: as many as the server or an attached one says, at least 1. */
+export const requiredOf = ({ copies, readers }: HeapTopic): number =>
+  readers.reduce((most, reader) => Math.max(most, reader?.replica?.required ?? 0), Math.max(1, copies))
 
 /** The batches below are on the disks of the required replicas; -1 while fewer are attached. */
 export const durableIndexOf = (topic: HeapTopic): number => {

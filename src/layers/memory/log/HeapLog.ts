@@ -12,6 +12,7 @@ import type { Topic, TopicError } from "../../../services/schema/Topic.ts"
 import type { SequencerOptions } from "../../../services/Sequencer.ts"
 import { historyOf } from "../../files/History.ts"
 import type { ReplicaDisk } from "../../files/replica/ReplicaDisk.ts"
+import type { ReplicasOptions } from "../../files/replica/replicaOptions.ts"
 import { sequencerTimes } from "../../log/checkOptions.ts"
 import { type ClientOptions, serverMillisOf } from "../../log/serverDeadline.ts"
 import type { History } from "../../ports/History.ts"
@@ -22,7 +23,7 @@ import { Heap } from "./LogState.ts"
 import { SequencerState } from "./sequencer/SequencerState.ts"
 import { nameTopic } from "./Topics.ts"
 
-export interface Options extends SequencerOptions, ClientOptions {
+export interface Options extends SequencerOptions, ClientOptions, Pick<ReplicasOptions, "replicas" | "durableCopies"> {
   /** Topics that are declared before any is opened, and never lose their place to another topic. */
   readonly topics?: ReadonlyArray<Topic<any>> | undefined
   /**
@@ -63,7 +64,8 @@ export const layer = (options: Options = {}): Layer.Layer<HeapLog, RegionError |
       const region = options.region ?? "memory"
       const { epochMicros, leaseMillis, stallMillis } = yield* sequencerTimes(region, options)
       const geometry = yield* resolveGeometry(region, options.geometry)
-      const heap = new Heap(region, geometry, yield* Clock.Clock)
+      const { durableCopies, replicas = [] } = options
+      const heap = new Heap(region, geometry, yield* Clock.Clock, durableCopies ?? replicas.length)
       for (const topic of options.topics ?? []) yield* nameTopic(heap, topic)
       const order = new SequencerState(heap, {
         epochMicros,

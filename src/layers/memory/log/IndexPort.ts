@@ -2,7 +2,7 @@
  * A subscriber's reading end: reads the index of one topic and lends the payload that it points to.
  */
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
-import type { IndexPort } from "../../ports/IndexPort.ts"
+import type { IndexPort, UngatedPort } from "../../ports/IndexPort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import { addsUp, LentCopies, viewOf } from "./BatchViews.ts"
 import { DurableIndex, recordsBelow } from "./Durability.ts"
@@ -73,6 +73,12 @@ export class HeapIndexPort implements IndexPort {
   readonly committedMessages = (): number => recordsBelow(this.#topic, this.committed()) ?? this.#topic.trimmedMessages
 
   readonly next = (): number => this.#next
+
+  /** Goes on at that batch. */
+  readonly goTo = (index: number): void => {
+    this.#next = index
+  }
+
   readonly finished = (): boolean => this.#heap.stopped && this.#next >= this.committed()
 
   readonly detach = (): void => {
@@ -93,6 +99,52 @@ export class HeapIndexPort implements IndexPort {
     }
     return this.#damage === undefined ? batch : undefined
   }
+}
+
+/** The port of a reader that holds nothing back: its batches are copies. */
+export class HeapUngatedPort implements UngatedPort {
+  readonly waiter: LogWaiter
+  readonly #topic: HeapTopic
+  readonly #reader: Reader
+  readonly #port: HeapIndexPort
+
+  constructor(heap: Heap, topic: HeapTopic, reader: Reader, waiter: LogWaiter, options: HeapIndexOptions) {
+    this.waiter = waiter
+    this.#topic = topic
+    this.#reader = reader
+    this.#port = new HeapIndexPort(heap, topic, reader, waiter, options)
+  }
+
+  readonly poll = (max: number): ReadonlyArray<IndexedBatch> => {
+    if (this.next() < this.#topic.trimmed) this.#port.goTo(this.#topic.trimmed)
+    return this.#port.poll(max).map((batch) => ({
+      ...batch,
+      payload: batch.payload.slice(),
+      lengths: batch.lengths?.slice()
+    }))
+  }
+
+  readonly position = (): number => recordsBelow(this.#topic, this.next()) ?? this.#topic.trimmedMessages
+
+  // Files that count batches otherwise are of another log.
+  readonly resume = (index: number, position: number): boolean => {
+    if (index < this.#topic.trimmed || recordsBelow(this.#topic, index) !== position) return false
+    this.#port.goTo(index)
+    return true
+  }
+
+  readonly release = (index: number): void => {
+    this.#port.release(index)
+    // What it has read in files counts too.
+    this.#reader.cursor = Math.max(this.#reader.cursor, index)
+  }
+
+  readonly damage = (): string | undefined => this.#port.damage()
+  readonly committed = (): number => this.#port.committed()
+  readonly committedMessages = (): number => this.#port.committedMessages()
+  readonly next = (): number => this.#port.next()
+  readonly finished = (): boolean => this.#port.finished()
+  readonly detach = (): void => this.#port.detach()
 }
 
 /** The cursor of a reader that begins at `from`. */

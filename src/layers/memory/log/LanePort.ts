@@ -6,7 +6,7 @@ import type { Frontiers } from "../../../services/schema/Frontiers.ts"
 import { plural } from "../../../services/text/quantities.ts"
 import type { LanePort, RoomHolder, SealedBatch, UncommittedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
-import { DurableIndex } from "./Durability.ts"
+import { DurableIndex, recordsBelow, requiredOf } from "./Durability.ts"
 import {
   activeSessionsOf,
   batchBytesOf,
@@ -59,6 +59,7 @@ export const makeLanePort = (heap: Heap, session: Session, waiter: LogWaiter): L
     fullEvents: () => session.lanes.reduce((events, lane) => events + lane.fullEvents, 0),
     roomHolder: () => roomHolder(heap, session),
     readers: () => readersOf(heap, session.topic),
+    requiredCopies: () => requiredOf(session.topic),
     gap: () => gapOf(session),
     frontiers: (broker) => frontiersOf(laneOf(broker))
   }
@@ -70,6 +71,7 @@ export const readersOf = (heap: Heap, topic: HeapTopic): ReadonlyArray<ReaderSta
     name: reader.name,
     pid: process.pid,
     cursor: reader.cursor,
+    gates: reader.gates,
     behindBatches: behindBatches(heap, topic, reader),
     behindRecords: behindRecords(heap, topic, reader),
     replica: reader.replica?.required ?? 0
@@ -86,7 +88,7 @@ export const behindBatches = (heap: Heap, topic: HeapTopic, reader: Reader): num
 /** The records of these batches. */
 const behindRecords = (heap: Heap, topic: HeapTopic, reader: Reader): number => {
   if (topic.isOrdered) {
-    const next = reader.cursor < topic.committedBatches ? topic.entry(reader.cursor)?.firstPosition : undefined
+    const next = recordsBelow(topic, Math.max(reader.cursor, topic.trimmed))
     return next === undefined ? 0 : topic.committedMessages - next
   }
   return activeSessionsOf(heap, topic).flatMap(({ lanes }) => lanes).reduce((sum, at) => {

@@ -254,6 +254,8 @@ export interface Reader {
   readonly replica: ReplicaRole | undefined
   /** Index entries that it has released; under order `none`, batches. */
   cursor: number
+  /** Whether what it has not released is kept. */
+  gates: boolean
   /** Of a replica's reader: its files have what cursors said up to that stamp. */
   storedCursors: number
   /** Under order `none`: for each lane that it follows, the descriptors that it has released. */
@@ -270,6 +272,8 @@ export class HeapTopic {
   /** By reader slot. */
   readonly readers: Array<Reader | undefined>
   readonly entries: Array<IndexEntry | undefined>
+  /** How many replicas must have a record before it is acknowledged, by the server; 0: as many as replicas say. */
+  copies = 0
 
   /** The count of {@link Heap.leave} when it was declared, or when its last session or reader left it. */
   leftAlone = 0
@@ -344,6 +348,8 @@ export class Heap {
   readonly id = `heap ${heaps += 1}`
   readonly geometry: Geometry
   readonly clock: Clock.Clock
+  /** How many replicas must have a record of a durable topic; 0: as many as replicas say. */
+  readonly copies: number
   /** By place, at most as many as the geometry has. A freed place goes to the next topic at once. */
   readonly topics: Array<HeapTopic> = []
   /** By client slot: its present session, or its last one. */
@@ -367,7 +373,8 @@ export class Heap {
   /** Called when there is work for the sequencer. */
   wakeSequencer: () => void = () => {}
 
-  constructor(region: string, geometry: Geometry, clock: Clock.Clock) {
+  constructor(region: string, geometry: Geometry, clock: Clock.Clock, copies = 0) {
+    this.copies = copies
     this.region = region
     this.geometry = geometry
     this.clock = clock

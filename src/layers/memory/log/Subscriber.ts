@@ -22,7 +22,7 @@ import { claimReader } from "./Claims.ts"
 import { takeCursor } from "./Cursors.ts"
 import { boundsIn } from "./Durability.ts"
 import { HeapLog } from "./HeapLog.ts"
-import { HeapIndexPort } from "./IndexPort.ts"
+import { HeapIndexPort, HeapUngatedPort } from "./IndexPort.ts"
 import { HeapLaneReader } from "./LaneReader.ts"
 import { inOnePiece, placeOf } from "./Topics.ts"
 import { whenFreed } from "./whenFreed.ts"
@@ -38,6 +38,8 @@ export const layer = Layer.effect(
             openWithCursor(topic, options, { take: takeCursor(log.heap), waiter: log.waiter }, (options, holding) =>
               openWithHistory(topic, options, log.history, {
                 open: (from) => openReader(log, topic, { ...options, from }),
+                openUngated: (from) =>
+                  openUngated(log, topic, { ...options, from }),
                 bounds: boundsOf(log, topic),
                 waiter: log.waiter
               }).pipe(Effect.flatMap((reader) =>
@@ -56,36 +58,55 @@ export const openReader = (
   options?: SubscriberOptions,
   replica?: ReplicaRole
 ): Effect.Effect<IndexPort, OpenReaderError, Scope.Scope> => {
-  const { heap, poisonReleased, waiter } = log
-  const claim = claimReader(heap, topic, {
-    name: options?.name ?? processTitle(),
-    from: options?.from ?? defaultFrom,
-    mustExist: options?.mustExist === true,
-    replica
+  const { heap, poisonReleased: poisons, waiter } = log
+  return openPort(log, topic, { ...options, replica, isLapped: false }, ({ declared, reader }) =>
+    declared.isOrdered
+      ? new HeapIndexPort(heap, declared, reader, waiter, { poisons, isDurable: options?.isolation === "durable" })
+      : new HeapLaneReader(heap, declared, reader, waiter, { atEnd: options?.from === "end", poisons }))
+}
+
+// --- internal ---
+
+/** The same for a reader that holds nothing back. */
+const openUngated = (log: HeapLog["Service"], topic: Topic<any>, options: SubscriberOptions) =>
+  openPort(
+    log,
+    topic,
+    { ...options, isLapped: true },
+    ({ declared, reader }) =>
+      new HeapUngatedPort(log.heap, declared, reader, log.waiter, {
+        poisons: log.poisonReleased,
+        isDurable: options.isolation === "durable"
+      })
+  )
+
+type Claimed = Effect.Success<ReturnType<typeof claimReader>>
+
+const openPort = <A extends { readonly detach: () => void }>(
+  log: HeapLog["Service"],
+  topic: Topic<any>,
+  options: SubscriberOptions & { readonly isLapped: boolean; readonly replica?: ReplicaRole | undefined },
+  make: (claimed: Claimed) => A
+): Effect.Effect<A, OpenReaderError, Scope.Scope> => {
+  const { isLapped, replica } = options
+  const claim = claimReader(log.heap, topic, {
+    name: options.name ?? processTitle(),
+    from: options.from ?? defaultFrom,
+    mustExist: options.mustExist === true,
+    replica,
+    isLapped
   })
   return Effect.uninterruptibleMask((restore) =>
     Effect.acquireRelease(
-      Effect.map(
-        whenFreed(log, claim, (freed) => restore(freedInTime(log, freed))),
-        ({ declared, reader }) => {
-          // Wake publishers that wait for readers of their topic.
-          heap.members.ring()
-          if (declared.isOrdered) {
-            const isDurable = options?.isolation === "durable"
-            return new HeapIndexPort(heap, declared, reader, waiter, { poisons: poisonReleased, isDurable })
-          }
-          return new HeapLaneReader(heap, declared, reader, waiter, {
-            atEnd: options?.from === "end",
-            poisons: poisonReleased
-          })
-        }
-      ),
+      Effect.map(whenFreed(log, claim, (freed) => restore(freedInTime(log, freed))), (claimed) => {
+        // Wake publishers that wait for readers of their topic.
+        log.heap.members.ring()
+        return make(claimed)
+      }),
       (port) => Effect.sync(port.detach)
     )
   )
 }
-
-// --- internal ---
 
 // A log that has ended can still be read; one whose server is dead only once another continues it.
 const readable = ({ waiter }: HeapLog["Service"]): Effect.Effect<void, RegionLost> =>

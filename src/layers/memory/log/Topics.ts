@@ -67,6 +67,7 @@ const declare = (heap: Heap, topic: Topic.Topic<any>, base?: TopicBase): Result.
     return full(heap, `all ${topics} topics of the region are ${why}`, "topics")
   }
   const declared = new HeapTopic(topic, heap.geometry, base)
+  declared.copies = heap.copies
   heap.topics[place] = declared
   heap.leave(declared)
   return Result.succeed(declared)

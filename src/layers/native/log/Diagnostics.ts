@@ -41,10 +41,15 @@ export const layer: Layer.Layer<Diagnostics, never, NativeRegion> = Layer.effect
 
 /** The readers of the topic that this session publishes to. */
 export const readersBeside = (handle: RegionHandle, sessionId: number): ReadonlyArray<ReaderState> => {
+  const topic = topicBeside(handle, sessionId)
+  return topic === undefined ? [] : readersOf(topic)
+}
+
+/** The topic that this session publishes to. */
+export const topicBeside = (handle: RegionHandle, sessionId: number): NativeTopicState | undefined => {
   const snapshot = handle.snapshot()
   const session = snapshot.sessions.find((session) => session.sessionId === sessionId)
-  const topic = session && topicUsedBy(snapshot, session)
-  return topic === undefined ? [] : readersOf(topic)
+  return session && topicUsedBy(snapshot, session)
 }
 
 /** The positions of the oldest kept record, and of the next to be committed. */
@@ -59,6 +64,7 @@ export const readersOf = (topic: NativeTopicState): ReadonlyArray<ReaderState> =
     name: reader.name,
     ...processIdOf(reader),
     cursor: reader.cursor,
+    gates: reader.gates,
     behindBatches: reader.behind,
     behindRecords: reader.behindMessages,
     replica: reader.replica

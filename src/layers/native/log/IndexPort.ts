@@ -3,7 +3,7 @@
  */
 import { batchFields, type ReaderHandle, readFrom, type RegionHandle, serverState } from "../../../native/binding.ts"
 import type { From, IndexedBatch } from "../../../services/Subscriber.ts"
-import type { IndexPort } from "../../ports/IndexPort.ts"
+import type { IndexPort, UngatedPort } from "../../ports/IndexPort.ts"
 import type { ServerWaiter } from "../region/ServerWaiter.ts"
 import type { ClientRegion } from "./ClientRegion.ts"
 
@@ -16,7 +16,7 @@ export const beginning = (from: From): readonly [kind: number, position: number]
 export class NativeIndexPort implements IndexPort {
   readonly waiter: ServerWaiter
   readonly #region: RegionHandle
-  readonly #reader: ReaderHandle
+  protected readonly reader: ReaderHandle
   readonly #clients: number
   readonly #payload: Array<ArrayBuffer | undefined>
   #fields = new Float64Array(batchFields)
@@ -28,7 +28,7 @@ export class NativeIndexPort implements IndexPort {
     const { brokers, clients } = region.info.geometry
     this.waiter = region.waiter
     this.#region = region.handle
-    this.#reader = reader
+    this.reader = reader
     this.#clients = clients
     this.#payload = Array.from({ length: brokers * clients }, () => undefined)
   }
@@ -36,7 +36,7 @@ export class NativeIndexPort implements IndexPort {
   poll(max: number): ReadonlyArray<IndexedBatch> {
     if (this.#damage !== undefined) return []
     if (this.#fields.length < max * batchFields) this.#fields = new Float64Array(max * batchFields)
-    const filled = this.#reader.poll(this.#fields, max)
+    const filled = this.fill(this.#fields, max)
     if (filled < 0) this.#damage = "what it reads contradicts the layout: the memory was damaged from outside"
     const batches: Array<IndexedBatch> = []
     for (let i = 0; i < filled; i += 1) {
@@ -52,23 +52,23 @@ export class NativeIndexPort implements IndexPort {
   }
 
   release(index: number): void {
-    this.#reader.release(index)
+    this.reader.release(index)
   }
 
   storedCursors(stamp: number): void {
-    this.#reader.storedCursors(stamp)
+    this.reader.storedCursors(stamp)
   }
 
   committed(): number {
-    return this.#reader.committed()
+    return this.reader.committed()
   }
 
   committedMessages(): number {
-    return this.#reader.committedMessages()
+    return this.reader.committedMessages()
   }
 
   next(): number {
-    return this.#reader.next()
+    return this.reader.next()
   }
 
   finished(): boolean {
@@ -77,7 +77,12 @@ export class NativeIndexPort implements IndexPort {
     return this.#region.serverState() === serverState.stopped && this.next() >= this.committed()
   }
 
-  #buffer(lane: number): ArrayBuffer {
+  protected fill(fields: Float64Array, max: number): number {
+    return this.reader.poll(fields, max)
+  }
+
+  /** Where the bytes of a batch in that lane are. */
+  protected bufferOf(lane: number): ArrayBuffer {
     return this.#payload[lane] ??= this.#region.laneBuffer(lane)
   }
 
@@ -93,7 +98,7 @@ export class NativeIndexPort implements IndexPort {
     const field = (i: number) => this.#fields[at + i] as number
     const lane = field(6)
     const [messageCount, uniformBytes, offset, payloadBytes] = [field(2), field(7), field(8), field(9)]
-    const buffer = this.#buffer(lane)
+    const buffer = this.bufferOf(lane)
     const lengths = uniformBytes === 0 ? lengthTable(buffer, offset, payloadBytes, messageCount) : undefined
     if (uniformBytes === 0 && lengths === undefined) {
       this.#damage = `the lengths of batch ${field(0)} do not add up: the memory was damaged from outside`
@@ -117,7 +122,36 @@ export class NativeIndexPort implements IndexPort {
   }
 }
 
+/** A reader that holds nothing back: it lends copies, until the next poll. */
+export class NativeUngatedPort extends NativeIndexPort implements UngatedPort {
+  readonly #copies: Uint8Array<ArrayBuffer>
+
+  constructor(region: ClientRegion, reader: ReaderHandle) {
+    super(region, reader)
+    this.#copies = new Uint8Array(Math.max(region.info.geometry.batchBytes, copiedBytes))
+  }
+
+  position(): number {
+    return this.reader.position()
+  }
+
+  resume(index: number, position: number): boolean {
+    return this.reader.resume(index, position)
+  }
+
+  protected override fill(fields: Float64Array, max: number): number {
+    return this.reader.copy(fields, max, this.#copies)
+  }
+
+  protected override bufferOf(): ArrayBuffer {
+    return this.#copies.buffer
+  }
+}
+
 // --- internal ---
+
+/** Copied at once: little against a lane, so that few copies are overtaken. */
+const copiedBytes = 1024 * 1024
 
 // Copy the table first, so that the lengths that were checked are those that are used.
 const lengthTable = (buffer: ArrayBuffer, offset: number, payloadBytes: number, messageCount: number) => {

@@ -14,7 +14,7 @@ import type { SessionEnd } from "../../../services/Sequencer.ts"
 import type { Incarnation, LanePort, RoomHolder, SealedBatch, UncommittedBatch } from "../../ports/LanePort.ts"
 import type { LogWaiter } from "../../ports/Waiter.ts"
 import type { ClientRegion } from "./ClientRegion.ts"
-import { gateOf, readersBeside } from "./Diagnostics.ts"
+import { gateOf, readersBeside, topicBeside } from "./Diagnostics.ts"
 
 export class NativeLanePort implements LanePort {
   readonly sessionId: number
@@ -74,6 +74,10 @@ export class NativeLanePort implements LanePort {
 
   readers(): ReadonlyArray<ReaderState> {
     return readersBeside(this.#region, this.sessionId)
+  }
+
+  requiredCopies(): number {
+    return topicBeside(this.#region, this.sessionId)?.replicasRequired ?? 1
   }
 
   publish(broker: number): void {

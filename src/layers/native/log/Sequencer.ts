@@ -20,6 +20,7 @@ import {
   type SequencerStatus,
   type TakenOver
 } from "../../../services/Sequencer.ts"
+import type { ReplicasOptions } from "../../files/replica/replicaOptions.ts"
 import { sequencerTimes } from "../../log/checkOptions.ts"
 import type { ClientOptions } from "../../log/serverDeadline.ts"
 import { attemptPromise } from "../region/NativeError.ts"
@@ -27,7 +28,7 @@ import { NativeRegion } from "../region/NativeRegion.ts"
 import { SequencerEvents } from "./SequencerEvents.ts"
 import { startedInTime } from "./SequencerStart.ts"
 
-export interface Options extends SequencerOptions, ClientOptions {
+export interface Options extends SequencerOptions, ClientOptions, Pick<ReplicasOptions, "replicas" | "durableCopies"> {
   /**
    * How long a reader may hold up publishers, or a gap may last, before it is reported as an event. Default 1 second.
    */
@@ -56,10 +57,20 @@ export const startSequencer = (
   Effect.flatMap(sequencerTimes(info.name, options), ({ epochMicros, leaseMillis }) => {
     const isManual = options.drive === "manual"
     const ignoresOrder = options.unsafeIgnoreSessionOrder === true
+    const { durableCopies = 0, replicas = [] } = options
     return Effect.acquireRelease(
       attemptPromise(
         info.name,
-        () => handle.startSequencer(epochMicros, isManual, ignoresOrder, leaseMillis, suspected)
+        () =>
+          handle.startSequencer(
+            epochMicros,
+            isManual,
+            ignoresOrder,
+            leaseMillis,
+            suspected,
+            durableCopies,
+            replicas.length
+          )
       ),
       (started) => Effect.sync(() => started.stop(options.keep === true))
     )

@@ -85,7 +85,14 @@ export class SequencerEvents {
   #gate(gate: NativeGate, nowNanos: number, events: Array<SequencerEvent>): void {
     if (!this.#lasts(gateOf(gate), gate.sinceNanos, nowNanos)) return
     const { behind: behindBatches, name: reader, topic } = gate
-    events.push({ _tag: "ReaderStalled", topic, reader, ...processIdOf(gate), behindBatches })
+    events.push({
+      _tag: "ReaderStalled",
+      topic,
+      reader,
+      ...processIdOf(gate),
+      isReplica: this.#isReplica(gate),
+      behindBatches
+    })
   }
 
   /** True once for each stall that has lasted long enough. */
@@ -99,6 +106,11 @@ export class SequencerEvents {
   #identityOf(sessionId: number): { readonly identity?: string; readonly incarnation?: number } {
     const found = this.#region.snapshot().identities.find((identity) => identity.sessionId === sessionId)
     return found === undefined ? {} : { identity: found.name, incarnation: found.incarnation }
+  }
+
+  #isReplica({ reader, topic }: NativeGate): boolean {
+    const found = this.#region.snapshot().topics.find(({ name }) => name === topic)
+    return found?.readers.some((one) => one.reader === reader && one.replica > 0) === true
   }
 
   #brokerOfGap(sessionId: number): number | undefined {

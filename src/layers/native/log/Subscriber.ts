@@ -33,7 +33,7 @@ import { ownTime } from "../region/OwnTime.ts"
 import { type ClientRegion, clientRegion } from "./ClientRegion.ts"
 import { takeCursor } from "./Cursors.ts"
 import { boundsIn } from "./Diagnostics.ts"
-import { beginning, NativeIndexPort } from "./IndexPort.ts"
+import { beginning, NativeIndexPort, NativeUngatedPort } from "./IndexPort.ts"
 import { openTopic, openTopicOfLog, whileFreeing } from "./Topics.ts"
 
 /** `history`: where it finds what memory no longer has. */
@@ -57,12 +57,14 @@ export const layer = (
             return yield* openWithCursor(topic, { ...options, mustExist }, cursors, (options, holding) =>
               openWithHistory(topic, options, history?.(region.info.regionId), {
                 open: (from) => attached(region, topic, { ...options, from, mustExist }),
+                openUngated: (from) => attachedUngated(region, topic, { ...options, from, mustExist }),
                 bounds: boundsOf(region, topic),
                 waiter: region.waiter
-              }).pipe(Effect.flatMap((reader) => makeSubscriber(topic, reader, options, holding))))
+              }).pipe(Effect.flatMap((reader) =>
+                makeSubscriber(topic, reader, options, holding)
+              )))
           }),
-        bounds: (topic) =>
-          boundsOf(region, topic)
+        bounds: (topic) => boundsOf(region, topic)
       }))
   )
 
@@ -75,10 +77,26 @@ export const attached = (
   options: SubscriberOptions,
   replica?: ReplicaRole
 ): Effect.Effect<NativeIndexPort, OpenReaderError, Scope.Scope> =>
+  attachedAs(region, topic, options, (place) => openReader(region, place, options, replica))
+
+/** The same for a reader that holds nothing back. */
+const attachedUngated = (region: Region, topic: Topic<any>, options: SubscriberOptions) =>
+  attachedAs(region, topic, options, (place) =>
+    Effect.map(
+      openHandle(region, place, options, { isLapped: true, ...subscriber }),
+      (reader) => reader && new NativeUngatedPort(region, reader)
+    ))
+
+const attachedAs = <A>(
+  region: Region,
+  topic: Topic<any>,
+  options: SubscriberOptions,
+  open: (place: NativeTopic) => Effect.Effect<A | undefined, RegionError | PositionTrimmed, Scope.Scope>
+) =>
   whileFreeing(region, `topic "${topic.name}" is being freed`, () =>
     Effect.flatMap(
       openTopicOfLog(region, topic, options.mustExist === true),
-      (place) => openFreed(region, place.index, unlessRecovering(openReader(region, place, options, replica)))
+      (place) => openFreed(region, place.index, unlessRecovering(open(place)))
     ))
 
 /** Attaches a reader until the scope closes. `undefined` when the topic has been freed. */
@@ -87,7 +105,22 @@ export const openReader = (
   topic: NativeTopic,
   options: SubscriberOptions | undefined,
   replica?: ReplicaRole
-): Effect.Effect<NativeIndexPort | undefined, RegionError | PositionTrimmed, Scope.Scope> => {
+): Effect.Effect<NativeIndexPort | undefined, RegionError | PositionTrimmed, Scope.Scope> =>
+  Effect.map(
+    openHandle(region, topic, options, { isLapped: false, ...replica ?? subscriber }),
+    (reader) => reader && new NativeIndexPort(region, reader)
+  )
+
+interface ReaderKind extends ReplicaRole {
+  readonly isLapped: boolean
+}
+
+const openHandle = (
+  region: Region,
+  topic: NativeTopic,
+  options: SubscriberOptions | undefined,
+  { isLapped, key, required }: ReaderKind
+): Effect.Effect<ReaderHandle | undefined, RegionError | PositionTrimmed, Scope.Scope> => {
   const { handle } = region
   const [kind, position] = beginning(options?.from ?? defaultFrom)
   const name = options?.name ?? region.processName
@@ -95,8 +128,7 @@ export const openReader = (
   const open = () => {
     try {
       const isDurable = options?.isolation === "durable"
-      const { key, required } = replica ?? subscriber
-      return handle.openReader(topic.index, topic.generation, name, kind, position, isDurable, key, required)
+      return handle.openReader(topic.index, topic.generation, name, kind, position, isDurable, key, required, isLapped)
     } catch (error) {
       if (isFault(error) && error.fault === "gone") return undefined
       if (!isFault(error) || error.fault !== "trimmed") throw error
@@ -107,8 +139,7 @@ export const openReader = (
     if (opened !== undefined && !(opened instanceof PositionTrimmed)) opened.close()
   }
   return Effect.flatMap(claimed(region, open, close).pipe(whenWhole, whenFull("readers")), (opened) => {
-    if (opened instanceof PositionTrimmed) return Effect.fail(opened)
-    return Effect.succeed(opened === undefined ? undefined : new NativeIndexPort(region, opened))
+    return opened instanceof PositionTrimmed ? Effect.fail(opened) : Effect.succeed(opened)
   })
 }
 

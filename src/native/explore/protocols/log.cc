@@ -6,6 +6,7 @@
 #include "departures.h"
 #include "explore/trace.h"
 #include "log_lives.h"
+#include "lapped.h"
 #include "log_looks.h"
 #include "log_places.h"
 #include "served.h"
@@ -308,6 +309,7 @@ Protocol logProtocol() {
   for (const Configuration& one : logPlaces()) protocol.configurations.push_back(one);
   for (const Configuration& one : logDepartures()) protocol.configurations.push_back(one);
   for (const Configuration& one : logLooks()) protocol.configurations.push_back(one);
+  for (const Configuration& one : logLapped()) protocol.configurations.push_back(one);
   return protocol;
 }
 

@@ -48,9 +48,9 @@ Geometry logGeometry(uint32_t clients, uint32_t brokers) {
 
 // --- the server
 
-Serving::Serving(std::shared_ptr<Region> region)
+Serving::Serving(std::shared_ptr<Region> region, uint32_t copies)
     : process_(*Scheduler::now().currentProcess()), region_(std::move(region)) {
-  sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{.share = 1});
+  sequencer_ = std::make_unique<Sequencer>(region_, SequencerOptions{.share = 1, .copies = copies});
   expectOk(sequencer_->start(), "starting the sequencer");
   Scheduler::now().actors().back()->condition = [this] { return batchesWait(); };
 }
@@ -208,24 +208,38 @@ void Publishing::awaitAcknowledged(uint64_t batches, Sleeper& sleeper) {
 
 // --- the subscriber
 
-void checkContents(const Region& region, const BatchView& view) {
+namespace {
+
+// `load(to, from, bytes)` loads what was written at that offset.
+template <class Load>
+void checkBatch(const BatchView& view, Load load) {
   const uint32_t records = recordsOf(view.batchSequence);
   expect(view.messages == records && view.firstMessage == firstRecordOf(view.batchSequence), "a batch has other records");
   expect(view.payloadBytes == payloadBytes, "a batch has another size than was written");
   expect(view.uniformBytes == (records == 1 ? payloadBytes : 0), "its records have other lengths");
-  // As JavaScript loads them: what the poll has not invalidated is stale.
-  const uint8_t* at = region.laneBytes(view.lane) + view.payloadOffset;
   if (records != 1) {
     uint32_t table[2];
-    memory::copyOut(table, at + payloadBytes, sizeof(table), {});
+    load(table, payloadBytes, sizeof(table));
     expect(table[0] == lengths[0] && table[1] == lengths[1], "the table of lengths holds what was not written in it");
   }
   for (const uint32_t from : {0U, tailAt}) {
     End end;
-    memory::copyOut(end.bytes, at + from, endBytes, {});
+    load(end.bytes, from, endBytes);
     const End written = endOf(view.sessionId, view.batchSequence, from);
     expect(std::memcmp(&end, &written, sizeof(end)) == 0, "a batch holds what was not written in it");
   }
+}
+
+}  // namespace
+
+void checkContents(const Region& region, const BatchView& view) {
+  // As JavaScript loads them: what the poll has not invalidated is stale.
+  const uint8_t* at = region.laneBytes(view.lane) + view.payloadOffset;
+  checkBatch(view, [at](void* to, uint32_t from, uint32_t bytes) { memory::copyOut(to, at + from, bytes, {}); });
+}
+
+void checkCopied(const BatchView& view, const uint8_t* bytes) {
+  checkBatch(view, [bytes](void* to, uint32_t from, uint32_t count) { std::memcpy(to, bytes + from, count); });
 }
 
 uint64_t recordsAhead(uint64_t sequence) { return firstRecordOf(sequence); }

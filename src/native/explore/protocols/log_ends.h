@@ -27,7 +27,7 @@ Geometry logGeometry(uint32_t clients = 1, uint32_t brokers = 1);
 class Serving {
  public:
   // Ahead of the schedule, as the server.
-  explicit Serving(std::shared_ptr<Region> region);
+  explicit Serving(std::shared_ptr<Region> region, uint32_t copies = 0);
 
   Sequencer& sequencer() { return *sequencer_; }
   // Ahead of the schedule: passes are made until nothing moves.
@@ -89,6 +89,8 @@ class Publishing {
 
 // Whether a batch holds what its session wrote as that sequence.
 void checkContents(const Region& region, const BatchView& view);
+// The same of one whose bytes were copied to there.
+void checkCopied(const BatchView& view, const uint8_t* bytes);
 
 // The records of all batches ahead of that one.
 uint64_t recordsAhead(uint64_t sequence);

@@ -5,10 +5,10 @@ namespace ringfence::explore {
 using std::make_shared;
 using std::shared_ptr;
 
-Served::Served(const Geometry& geometry, bool mortal, Order order, Ack ack)
+Served::Served(const Geometry& geometry, bool mortal, Order order, Ack ack, uint32_t copies)
     : server(*made(geometry), "server", false, mortal) {
   server.program.ahead([&] {
-    serving = make_shared<Serving>(server.region);
+    serving = make_shared<Serving>(server.region, copies);
     TopicView declared;
     expectOk(declareTopic(*server.region, "t", order, order == orderNone ? ackNone : ack, declared), "declaring the topic");
     topic = declared.place();

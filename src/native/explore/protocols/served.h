@@ -11,8 +11,9 @@ struct Served {
   std::shared_ptr<Serving> serving;
   TopicPlace topic{};
 
-  // The topic "t" is declared. Schedules may kill a mortal server.
-  explicit Served(const Geometry& geometry, bool mortal = false, Order order = orderSession, Ack ack = ackOrdered);
+  // The topic "t" is declared. Schedules may kill a mortal server. `copies`: replicas that must have a record, by the server.
+  explicit Served(const Geometry& geometry, bool mortal = false, Order order = orderSession, Ack ack = ackOrdered,
+                  uint32_t copies = 0);
 
   // Its event loop, while the schedule goes on.
   void runs();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lapped.h"
 #include "takeover_blocks.h"
 #include "takeover_log.h"
 
@@ -456,6 +457,7 @@ Protocol takeoverProtocol() {
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
   for (const Configuration& each : takeoverBlocks()) protocol.configurations.push_back(each);
+  for (const Configuration& each : takeoverLapped()) protocol.configurations.push_back(each);
   return protocol;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "identities.h"
+#include "log/replicas.h"
 #include "region/sealed_line.h"
 #include "region/token.h"
 
@@ -186,10 +187,19 @@ void publishAnswers(const SequencerState& order) {
       .publish<&ServiceLine::wishesAnswered>(order.places.wishAnswered);
 }
 
+// SYNC: ahead of the head that says that the epoch serves; pairs with the observes in copiesOf.
+void publishCopies(const SequencerState& order) {
+  const uint64_t word = copiesWordOf(order.copies);
+  order.publication.on(order.role, order.region.blockHead(order.epoch).service)
+      .publish<&ServiceLine::copies>(word)
+      .publish<&ServiceLine::copiesAgain>(word);
+}
+
 // Repairs damage from outside. While an epoch is open it leaves the lines of sessions alone, because emitted batches
 // are acknowledged only once they are committed.
 void publishAgain(SequencerState& order) {
   publishAnswers(order);
+  publishCopies(order);
   for (uint32_t t = 0; t < order.topics.size(); t += 1) {
     publishRetention(order, t);
     publishCommitted(order, t);

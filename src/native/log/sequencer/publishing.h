@@ -25,6 +25,8 @@ void publishPrefixes(SequencerState& order);
 void publishSessions(SequencerState& order);
 // Publishes the answers to the wishes for a topic's place.
 void publishAnswers(const SequencerState& order);
+// Publishes how many replicas must have a durable record.
+void publishCopies(const SequencerState& order);
 
 // The counts of this epoch's passes, for reports.
 void publishTotals(const SequencerState& order);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "log/descriptor_check.h"
+#include "log/replicas.h"
 #include "identities.h"
 #include "publishing.h"
 #include "region/futex.h"
@@ -384,7 +385,18 @@ class Recovery {
 
 }  // namespace
 
+namespace {
+
+// A server that is not told a number requires no fewer than the former one did, nor than it writes itself.
+uint32_t copiesAfter(const SequencerOptions& options, const Former& former) {
+  if (options.copies != 0) return options.copies;
+  return std::max(options.ownReplicas, former.epoch == 0 ? 0 : copiesIn(former.service).value_or(0));
+}
+
+}  // namespace
+
 void recover(SequencerState& order, const Former& former) {
+  order.copies = copiesAfter(order.options, former);
   if (former.epoch != 0) Recovery(order, former).run();
 }
 
@@ -464,6 +476,7 @@ void writeBlock(SequencerState& order, const Former& former, role::Broker broker
   }
   writeIdentities(order);
   publishAnswers(order);
+  publishCopies(order);
   publishTotals(order);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "log/replicas.h"
+#include "log/topic_reader.h"
 #include "publishing.h"
 #include "region/futex.h"
 #include "region/planted.h"
@@ -25,7 +26,7 @@ uint64_t attachedMinimum(const SequencerState& order, uint32_t topic, uint64_t& 
     if (generation == 0) continue;
     const auto [attached, detached, cursor] =
         p.observe<&ReaderLine::attachedGeneration, &ReaderLine::detachedGeneration, &ReaderLine::cursor>(slot.line);
-    if (attached != generation || detached == generation) continue;
+    if (attached != generation || detached == generation || cursor == holdsNothing) continue;
     if (p.own<&ReaderEnd::endedGeneration>(order.role, order.region.readerEnd(order.epoch, topic, i)) == generation) continue;
     if (reader != 0 && cursor >= minimum) continue;
     minimum = cursor < order.topics[topic].committed ? cursor : order.topics[topic].committed;

@@ -34,6 +34,8 @@ struct SequencerOptions {
   bool ignoreSessionOrder = false;
   uint64_t leaseMillis = 0;  // how long a gap of a session may last; 0: for ever
   uint32_t share = 4;        // lanes of a session, and free slots, that a pass between two sleeps looks at (Sweep::share)
+  uint32_t copies = 0;       // replicas that must have a durable record; 0: as many as a former server said, or `ownReplicas`
+  uint32_t ownReplicas = 0;  // that the serving process writes
   FirstCounts first{};
 };
 
@@ -204,6 +206,7 @@ struct SequencerState {
   const SequencerOptions options;
   uint64_t epoch = 0;
   uint64_t pulse = 0;
+  uint32_t copies = 0;  // replicas that must have a durable record; 0: as many as replicas say
 
   std::vector<Topic> topics{};
   TopicPlaces places{};

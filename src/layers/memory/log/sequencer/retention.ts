@@ -70,7 +70,7 @@ const slowest = (topic: HeapTopic): { readonly cursor: number; readonly slot: nu
   let cursor = topic.committedBatches
   let slowest: number | undefined
   for (const [slot, reader] of topic.readers.entries()) {
-    if (reader === undefined || (slowest !== undefined && reader.cursor >= cursor)) continue
+    if (reader === undefined || !reader.gates || (slowest !== undefined && reader.cursor >= cursor)) continue
     cursor = reader.cursor
     slowest = slot
   }

@@ -70,6 +70,7 @@ const gateStall = (heap: Heap, topic: HeapTopic): ReadonlyArray<Stall> => {
     _tag: "ReaderStalled",
     topic: name,
     reader: gate.name,
+    isReplica: gate.replica !== undefined,
     pid: process.pid,
     behindBatches: behindBatches(heap, topic, gate)
   })

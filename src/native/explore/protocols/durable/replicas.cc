@@ -25,21 +25,27 @@ Geometry geometryFor(uint32_t readers) {
   return g;
 }
 
+// Which side says how many disks are required.
+enum class Says { replicas, server };
+
 // A durable topic, its server, a publisher, and the disks of its replicas.
 struct DurableLog {
   size_t copies;
+  Says says;
   Served log;
   Attached publisher;
   shared_ptr<Publishing> publishing;
   std::vector<shared_ptr<Disk>> disks;
 
-  explicit DurableLog(uint32_t readers, size_t copiesRequired = 1, bool publisherDies = false)
-      : copies(copiesRequired), log(geometryFor(readers), false, orderSession, ackDurable),
+  explicit DurableLog(uint32_t readers, size_t copiesRequired = 1, bool publisherDies = false, Says sayer = Says::replicas)
+      : copies(copiesRequired), says(sayer),
+        log(geometryFor(readers), false, orderSession, ackDurable,
+            sayer == Says::server ? static_cast<uint32_t>(copiesRequired) : 0),
         publisher(*log.server.region, "publisher", true, publisherDies), publishing(log.publishes(publisher)) {
     for (size_t i = 0; i < copies; i += 1) disks.push_back(make_shared<Disk>());
   }
 
-  ReplicaRole roleOf(size_t disk) const { return {disk + 1, copies}; }
+  ReplicaRole roleOf(size_t disk) const { return {disk + 1, says == Says::server ? 1 : copies}; }
 
   // A replica that is attached ahead of the schedule.
   shared_ptr<Replicating> replicates(Attached& place, size_t disk) {
@@ -155,9 +161,9 @@ void heir() {
 }
 
 // Two disks are required. The process of one replica dies at any moment: two processes with one disk are one copy.
-void copies() {
+void twoDisks(Says says) {
   constexpr uint64_t batches = 2;
-  DurableLog at(3, 2);
+  DurableLog at(3, 2, false, says);
   Attached first(*at.log.server.region, "replica");
   Attached next(*at.log.server.region, "next", false, false);
   Attached other(*at.log.server.region, "other", true, false);
@@ -167,6 +173,9 @@ void copies() {
   at.publishes(batches);
   other.program.runs([=, sleeper = other.sleeper] { replicating->syncUntil(batches, *sleeper, [] { return false; }); });
 }
+
+void copies() { twoDisks(Says::replicas); }
+void told() { twoDisks(Says::server); }
 
 // More batches than the lane has slots: they are trimmed once the replica has them, also while its process dies and the
 // next one comes.
@@ -295,6 +304,7 @@ Protocol replicasProtocol() {
     {"synced", "two batches: published, synced, acknowledged as durable, and then read", &synced},
     {"heir", "the process of a replica dies at any moment, and the next one goes on with its disk", &heir},
     {"copies", "the same where two disks are required", &copies},
+    {"told", "the same, and the server says it: each replica says that one is enough", &told},
     {"room", "the same with more batches than the lane has slots", &room},
     {"back", "a replica comes, leaves and comes back while the oldest batches go", &back},
     {"place", "a replica leaves, and a subscriber has its place", &place},
