@@ -180,6 +180,7 @@ bool Coverage::plantedOrdersLoads() {
 }
 bool Coverage::plantedIn(const Place& place) { return place.key() == plantedPlace; }
 bool Coverage::plantedIsWriteBack() { return plantedKey != 0 && entryOf(plantedKey).verb == Verb::wrote; }
+bool Coverage::plantedIsWrite() { return plantedKey != 0 && entryOf(plantedKey).verb == Verb::write && fault == Fault::dropped; }
 
 void Coverage::seesMore() {
   last->seesMore = sees = true;

@@ -79,6 +79,8 @@ class Coverage {
   static bool plantedOrdersLoads();
   // Whether it leaves out a write-back.
   static bool plantedIsWriteBack();
+  // Whether it leaves out a store.
+  static bool plantedIsWrite();
 
   // One of the defects of region/planted.h, by name.
   static void plantDefect(const char* defect);

@@ -51,6 +51,7 @@ LineMemory::Line& LineMemory::line(File& file, uint64_t offset) {
   return found;
 }
 
+// An invalidation of this actor's that no fence has completed may have been made ahead of the fetch: the line stays.
 LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
   Copy& own = line.copies[actor()->process->id % hostsMax];
   if (!own.present) {
@@ -61,6 +62,7 @@ LineMemory::Copy& LineMemory::copy(Line& line, bool loads) {
     std::memcpy(own.words, older == nullptr ? line.memory : older->words, sizeof(own.words));
     const Version* before = older == nullptr ? line.older : older->older;
     if (before != nullptr) own.oldest = std::max(own.oldest, before->until);
+    std::erase(dropped_[actor()->id], &line);
   }
   return own;
 }

@@ -7,7 +7,7 @@
 // writes the line: lines are taken over on one host only. A clean line stays as it was fetched until it is invalidated;
 // it may have been fetched at any time since it was invalidated last, because processors fetch ahead (`stale`).
 // Write-backs are under way until their actor's next fence or system call, invalidations until its next full fence: a
-// load in between still finds the old line. Fences alone order an invalidation behind earlier loads of other lines: the
+// load in between still finds the old line, and a line that it fetches stays. Fences alone order an invalidation behind earlier loads of other lines: the
 // processor may make it at any time since its actor's last fence. What is fetched behind it may then be as old as that
 // fence, but not older than what this host has fetched or written back itself.
 // Doorbells, sleep words and what is changed atomically are coherent.

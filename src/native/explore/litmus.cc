@@ -101,6 +101,15 @@ void readBetween() {
            results[1] = p.read(x());
          }});
 }
+void readAhead() {
+  // The invalidation is made ahead of the first read, not at the fences behind it.
+  hosts({[] { p.publish(x(), uint64_t{1}), p.ring(z()); },
+         [] {
+           if (Model::now().hasLines()) memory::invalidate(&x(), 8, {});
+           p.read(x());
+           results[0] = p.read(z()), p.loadFence(), p.fullFence(), results[1] = p.read(x());
+         }});
+}
 void readTwice() {
   hosts({[] { p.publish(x(), uint64_t{1}); }, [] { results[0] = p.read(x()), results[1] = p.read(x()); }});
 }
@@ -186,6 +195,7 @@ const Litmus tests[] = {
     {"message passing, published and observed", &publishedObserved, {"00", "01", "11"}, {"00", "01", "11"}},
     {"message passing, invalidated without a fence", &unordered, {}, {"00", "01", "10", "11"}},
     {"no host fetches an older line than before", &readBetween, {}, {"00", "01", "11"}},
+    {"what is read ahead of the invalidation's fence", &readAhead, {}, {"00", "01", "10", "11"}},
     {"message passing, never written back", &unwritten, {"00", "01", "11"}, {"00", "01", "10", "11"}},
     {"message passing, cached before, invalidated", &invalidated, {"00", "01", "11"}, {"00", "01", "11"}},
     {"message passing, cached before, not invalidated", &uninvalidated, {"00", "01", "11"}, {"00", "01", "10", "11"}},

@@ -167,7 +167,9 @@ class Table {
       const Tried tried = triedOf(*site);
       if (tried.empty()) continue;
       for (const Fault fault : faultsOf(site->seen)) {
-        if (seen++ % wanted_.every == 0) mutants.push_back({site, fault, tried});
+        const Mutant mutant{site, fault, tried};
+        if (wanted_.open && listed(mutant) != nullptr) continue;
+        if (seen++ % wanted_.every == 0) mutants.push_back(mutant);
       }
     }
     total_ = mutants.size();
@@ -366,7 +368,7 @@ bool mutants(const Mutants& wanted) {
     std::fputs("docs/memory-model.md cannot be read\n", stderr);
     return false;
   }
-  const bool whole = wanted.protocol.empty() && wanted.configuration.empty() && wanted.site.empty() && wanted.every == 1;
+  const bool whole = wanted.protocol.empty() && wanted.configuration.empty() && wanted.site.empty() && wanted.every == 1 && !wanted.open;
   const bool executed = !whole || allExecuted(verdicts, wanted.limits.seed);
   Coverage::forget();
   Sites sites;

@@ -434,18 +434,20 @@ class Search {
 
   // Whether a process that dies behind the fault leaves less in memory, where its dirty lines leak, than without it.
   static bool leavesHalf() {
-    return Coverage::plantedIsWriteBack() || (Model::now().hasLines() && Coverage::planted() == Fault::swapped);
+    return Coverage::plantedIsWriteBack() || Coverage::plantedIsWrite() || (Model::now().hasLines() && Coverage::planted() == Fault::swapped);
   }
 
-  // Its process dies behind a write-back that is left out, or between two stores that are swapped, and what it has left dirty
-  // leaks.
+  // Its process dies behind a store or a write-back that is left out, or between two stores that are swapped, and what it has
+  // left dirty leaks. Right behind it, or as it writes the line again: of a line and its spare one is not whole until then.
   void dieBehind(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
     constexpr size_t most = 6;
-    size_t deaths = 0;
-    for (size_t i = mark + 1; i < seen.size() && deaths < most && going(); i += 1) {
-      if (seen[i].actor != seen[mark].actor || !seen[i].kill) continue;
-      deaths += 1;
-      const Deviation death{seen[i].actor, Kind::kill, 0, seen[i].step};
+    std::vector<Deviation> deaths;
+    for (size_t i = mark + 1; i < seen.size(); i += 1) {
+      if (seen[i].actor == seen[mark].actor && seen[i].kill) deaths.push_back({seen[i].actor, Kind::kill, 0, seen[i].step});
+    }
+    const bool nearest = deaths.size() <= most || random() % 2 == 0;
+    for (size_t i = 0; i < std::min(most, deaths.size()) && going(); i += 1) {
+      const Deviation death = deaths[nearest ? i : random() % deaths.size()];
       with(base, death);
       if (going()) leakBehind(base, death);
     }

@@ -258,6 +258,36 @@ void place() {
   });
 }
 
+// The same while another replica stays: what the first one left in the place holds up nothing.
+void seat() {
+  constexpr uint64_t batches = 3;
+  DurableLog at(2);
+  at.disks.push_back(make_shared<Disk>());
+  Attached replica(*at.log.server.region, "replica", true, false);
+  Attached other(*at.log.server.region, "other", true, false);
+  Attached reader(*at.log.server.region, "reader", false, false);
+  const auto leaving = at.replicates(replica, 0);
+  const auto staying = at.replicates(other, 1);
+  at.log.runs();
+  at.publishes(batches);
+  replica.program.runs([=, sleeper = replica.sleeper] {
+    leaving->syncUntil(1, *sleeper, [] { return false; });
+    leaving->reader().detach();
+  });
+  other.program.runs([=, sleeper = other.sleeper] { staying->syncUntil(batches, *sleeper, [] { return false; }); });
+  reader.program.runs([=, region = reader.region, topic = at.log.topic] {
+    Claim claim;
+    retry("the place of a replica that is gone does not come free", [&] { return claimReader(*region, topic, "reader", claim).ok(); });
+    const auto subscribing = make_shared<Subscribing>(region, claim);
+    atEnd([subscribing] {});
+    retry("a subscriber is not attached", [&] { return subscribing->attach(From::end); });
+    for (int i = 0; i < 4; i += 1) {
+      subscribing->take();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
 }  // namespace
 
 Protocol replicasProtocol() {
@@ -268,6 +298,7 @@ Protocol replicasProtocol() {
     {"room", "the same with more batches than the lane has slots", &room},
     {"back", "a replica comes, leaves and comes back while the oldest batches go", &back},
     {"place", "a replica leaves, and a subscriber has its place", &place},
+    {"seat", "the same while another replica stays, which has all that is published", &seat},
   }};
 }
 

@@ -116,6 +116,24 @@ void stored() {
   });
 }
 
+// A replica stores at each look, whether a holder waits or not: what it looked at ahead of a commit does not count for it.
+void storedEarly() {
+  StoredLog at(1);
+  Attached replica(*at.log.server.region, "replica", false, false);
+  shared_ptr<Replicating> replicating;
+  replica.program.ahead([&] { replicating = at.replicating(replica.region, 0)(); });
+  at.commits({3, 7});
+  at.log.runs();
+  replica.program.runs([=, done = at.done, region = replica.region, disk = at.disks[0]] {
+    while (!*done) {
+      const CursorLook look = lookAtCursors(*region);
+      for (const CursorView& view : look.cursors) disk->cursor = std::max(disk->cursor, positionIn(view));
+      replicating->reader().storedCursors(look.micros);
+      pauses();
+    }
+  });
+}
+
 // The same, and the replica's process dies at any moment: the next one goes on with its disk.
 void storedByHeir(size_t copies) {
   StoredLog at(copies == 1 ? 2 : 3, copies);
@@ -160,7 +178,8 @@ void storedTwice() { storedByHeir(2); }
 std::vector<Configuration> storedCursors() {
   return {
     {"stored", "a holder waits until a replica has stored what it commits", &stored},
-    {"stored anew", "the same while the replica's process dies, and the next one goes on with its disk", &storedAnew},
+    {"stored early", "the same where the replica does not wait for a holder that waits", &storedEarly},
+    {"stored anew", "a holder waits while the replica's process dies, and the next one goes on with its disk", &storedAnew},
     {"stored twice", "the same where two disks are required", &storedTwice},
   };
 }
