@@ -129,17 +129,18 @@ Verdict judge(const Tried& tried, const Limits& limits) {
   return {false, false, !acting.none(), "", "", ""};
 }
 
-Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what) {
+Judging::Judging(const Configuration* first, const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what) {
   int ends[2];
   if (pipe(ends) != 0) std::abort();
   std::fflush(stdout);
   child_ = fork();
   if (child_ < 0) std::abort();
   if (child_ == 0) {
-    boundTime(limits.seconds * static_cast<double>(tried.size()));
+    boundTime(limits.seconds * static_cast<double>(tried.size() + 4));
     if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
     plant(what);
-    Verdict verdict = judge(tried, limits);
+    Verdict verdict = first == nullptr ? Verdict{} : judge({first}, limits);
+    if (!verdict.found) verdict = judge(tried, limits);
     if (!verdict.found) {
       writeAll(ends[1], verdict.acts ? "survives\n" + Coverage::whatSeesMore() + "\n" : "idle\n");
     } else {

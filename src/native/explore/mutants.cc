@@ -143,6 +143,27 @@ class Sites {
   std::vector<SiteSeen> named_;  // of all schedules so far, with the names that follow from them
 };
 
+// The configurations that show what faults of a site do, where a search of all that execute it hardly comes to that. A
+// site's name begins so.
+struct Shown {
+  const char* site;
+  const char* configuration;
+};
+constexpr Shown shown[] = {
+    {"readSealed, loadFence", "outlived"},
+    {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
+    {"publishRetention, write TopicLine::Retention", "watched"},
+    {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
+};
+
+// Null: none is known, or it is not tried.
+const Configuration* showing(const std::string& site, const Tried& tried) {
+  const auto known = std::ranges::find_if(shown, [&](const Shown& one) { return site.starts_with(one.site); });
+  if (known == std::end(shown)) return nullptr;
+  const auto found = std::ranges::find_if(tried, [&](const Configuration* one) { return std::strcmp(one->name, known->configuration) == 0; });
+  return found == tried.end() ? nullptr : *found;
+}
+
 struct Mutant {
   const Site* site;
   Fault fault;
@@ -178,7 +199,8 @@ class Table {
       Limits limits = wanted_.limits;
       // Spend little time on a mutant that will hardly be found.
       if (listed(mutant) != nullptr || !mutant.site->seen.acts) limits.seconds = std::min(limits.seconds, 10.0) / 10;
-      running_.push_back({mutant, Judging(mutant.tried, limits, &plant, &mutant), seconds()});
+      const Configuration* first = showing(mutant.site->seen.name, mutant.tried);
+      running_.push_back({mutant, Judging(first, mutant.tried, limits, &plant, &mutant), seconds()});
     }
     while (!running_.empty()) finish();
   }

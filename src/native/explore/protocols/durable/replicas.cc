@@ -37,11 +37,11 @@ struct DurableLog {
   shared_ptr<Publishing> publishing;
   std::vector<shared_ptr<Disk>> disks;
 
-  explicit DurableLog(uint32_t readers, size_t copiesRequired = 1, bool publisherDies = false, Says sayer = Says::replicas)
+  explicit DurableLog(uint32_t readers, size_t copiesRequired = 1, bool serverDies = false, Says sayer = Says::replicas)
       : copies(copiesRequired), says(sayer),
-        log(geometryFor(readers), false, orderSession, ackDurable,
+        log(geometryFor(readers), serverDies, orderSession, ackDurable,
             sayer == Says::server ? static_cast<uint32_t>(copiesRequired) : 0),
-        publisher(*log.server.region, "publisher", true, publisherDies), publishing(log.publishes(publisher)) {
+        publisher(*log.server.region, "publisher", true, false), publishing(log.publishes(publisher)) {
     for (size_t i = 0; i < copies; i += 1) disks.push_back(make_shared<Disk>());
   }
 
@@ -231,6 +231,26 @@ void back() {
   });
 }
 
+// The lane is full, and no replica is there. One comes again and again, while the server dies or is stopped at any moment: it is
+// never refused.
+void refused() {
+  DurableLog at(2, 1, true);
+  Attached replica(*at.log.server.region, "replica", false, false);
+  at.publisher.program.ahead([&] {
+    for (uint64_t i = 0; i < 8; i += 1) at.publishing->publish(i, nullptr);
+  });
+  at.log.server.program.ahead([&] { at.log.serving->settle(); });
+  at.log.runs();
+  replica.program.runs([attach = at.replicating(replica.region, 0)] {
+    for (int i = 0; i < 4; i += 1) {
+      const auto replicating = attach();
+      Scheduler::now().giveWay(pauseNanos);
+      replicating->reader().detach();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
 // A replica leaves, and a subscriber has its place, and reads what the replica never had: none of it becomes durable.
 void place() {
   constexpr uint64_t batches = 3;
@@ -307,6 +327,7 @@ Protocol replicasProtocol() {
     {"told", "the same, and the server says it: each replica says that one is enough", &told},
     {"room", "the same with more batches than the lane has slots", &room},
     {"back", "a replica comes, leaves and comes back while the oldest batches go", &back},
+    {"refused", "a replica comes to a full lane again and again while the server dies or is stopped", &refused},
     {"place", "a replica leaves, and a subscriber has its place", &place},
     {"seat", "the same while another replica stays, which has all that is published", &seat},
   }};
