@@ -33,7 +33,6 @@ constexpr Defect allDefects[] = {
     {"a share ahead of a sleep", "log", "stripes"},
     {"a copy is believed without a look", "log", "lapped"},
     {"a gap reaches to a frontier that is taken back", "log", "lapped beside a gate"},
-    {"a copy is judged by a former epoch's frontier", "takeover", "lapped by a rival"},
     {"an old epoch is believed", "takeover", "suspicion"},
     {"a trim without its fact", "takeover", "gap"},
     {"a slot that an entry alone names", "takeover", "laps"},

@@ -88,9 +88,8 @@ bool LappedReader::lookAtKept(TopicLine::Retention& kept) const {
   p.loadFence();
   EpochView view(*region_);
   if (!view.look() || view.epoch() == 0) return false;
-  const bool former = planted("a copy is judged by a former epoch's frontier");
-  const TopicLine& lines = region_->topicLine(former ? epoch_ : view.epoch(), topic_);
-  return readEither(p, lines.retention, lines.retentionSpare, kept) && (former || view.believes());
+  const TopicLine& lines = region_->topicLine(view.epoch(), topic_);
+  return readEither(p, lines.retention, lines.retentionSpare, kept) && view.believes();
 }
 
 // A frontier ahead of the firm one may be taken back: what lies between is kept then, and would be missing without a reason. Its
