@@ -133,15 +133,16 @@ export const describe = (report: ComparisonReport): string =>
     ...report.disagreeing.map((key) => `NOT EQUAL: the data that arrived is not the data sent: ${key}`)
   ].join("\n")
 
-// --- internal ---
-
-const summarize = (groups: ReadonlyArray<Group>, goals: ReadonlyArray<Goal>): ReadonlyArray<PlacementSummary> =>
+/** The figures of each placement, and the goals reached. */
+export const summarize = (groups: ReadonlyArray<Group>, goals: ReadonlyArray<Goal>): ReadonlyArray<PlacementSummary> =>
   (["near", "far", "flipped"] as const).flatMap((placement) => {
     const placed = groups.filter((group) => group.placement === placement)
     if (placed.length === 0) return []
     const reached = placement === "flipped" ? [] : goalsReached(placed, goals)
     return [{ placement, figures: spreadsOf(placed), goals: reached }]
   })
+
+// --- internal ---
 
 const spreadsOf = (groups: ReadonlyArray<Group>): PlacementSummary["figures"] => {
   const figures = groups.flatMap(({ values }) => values)

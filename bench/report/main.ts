@@ -26,7 +26,7 @@ import {
 import { countFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
 import { attemptsSetting, runsSetting } from "../harness/command.ts"
-import { type ComparisonReport, measure } from "../harness/comparison.ts"
+import { type ComparisonReport, measure, summarize } from "../harness/comparison.ts"
 import { comparisons } from "./measurements.ts"
 import { pageOf } from "./page.ts"
 
@@ -127,6 +127,7 @@ const together = (before: ComparisonReport, measured: ComparisonReport): Compari
     ...measured,
     settings: { ...measured.settings, runs: rounds.length },
     rounds,
+    summary: summarize(rounds.flat(), []),
     disagreeing: [...new Set([...before.disagreeing, ...measured.disagreeing])]
   }
 }
