@@ -40,7 +40,8 @@ constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 30, .seed = 12, .directed = 100'000}, 2, true},
 };
 
-// Bounds the processor time of a judgement, because a fault can make the code loop without a step.
+// Bounds the processor time of a judgement, because a fault can make the code loop without a step. All stages together
+// have less: 12 times the limit, and more for each configuration.
 void boundTime(double seconds) {
   const auto most = static_cast<rlim_t>(30 + 3 * seconds);
   const rlimit limit{most, most};
@@ -136,7 +137,7 @@ Judging::Judging(const Tried& tried, const Limits& limits, void (*plant)(const v
   child_ = fork();
   if (child_ < 0) std::abort();
   if (child_ == 0) {
-    boundTime(limits.seconds * static_cast<double>(tried.size()));
+    boundTime(limits.seconds * static_cast<double>(tried.size() + 5));
     if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
     plant(what);
     Verdict verdict = judge(tried, limits);
