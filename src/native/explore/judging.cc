@@ -40,7 +40,8 @@ constexpr Stage stages[] = {
     {100, {.deviations = 0, .seconds = 30, .seed = 12, .directed = 100'000}, 2, true},
 };
 
-// Bounds the processor time of a judgement, because a fault can make the code loop without a step.
+// Bounds the processor time of a judgement, because a fault can make the code loop without a step. All stages together
+// have less: 12 times the limit, and more for each configuration.
 void boundTime(double seconds) {
   const auto most = static_cast<rlim_t>(30 + 3 * seconds);
   const rlimit limit{most, most};
@@ -136,7 +137,7 @@ Judging::Judging(const Configuration* first, const Tried& tried, const Limits& l
   child_ = fork();
   if (child_ < 0) std::abort();
   if (child_ == 0) {
-    boundTime(limits.seconds * static_cast<double>(tried.size() + 4));
+    boundTime(limits.seconds * static_cast<double>(tried.size() + 6));
     if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
     plant(what);
     Verdict verdict = first == nullptr ? Verdict{} : judge({first}, limits);
