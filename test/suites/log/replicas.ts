@@ -5,12 +5,15 @@ import { assert, describe, it } from "@effect/vitest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
 import type { ReplicaDisk } from "../../../src/layers/files/replica/ReplicaDisk.ts"
 import { Publisher, type PublisherHandle } from "../../../src/services/Publisher.ts"
 import { Replica, type ReplicaCondition } from "../../../src/services/Replica.ts"
 import * as Topic from "../../../src/services/schema/Topic.ts"
+import { Sequencer } from "../../../src/services/Sequencer.ts"
 import { Subscriber } from "../../../src/services/Subscriber.ts"
 import { type Backend, type BackendOptions, bytesOf, Relay, smallGeometry, textOf } from "../../backends/log.ts"
 import { type FaultyDisk, faultyDisk } from "../../faults/disks.ts"
@@ -289,6 +292,29 @@ export const replicasSuite = (backend: Backend): void => {
             }
           }), { durableCopies: 1, stallAfter: 50 }),
       120_000
+    )
+
+    it.live(
+      "a replica that holds up publishers is detached too if another one is ahead of it only later",
+      () =>
+        onDisks(2, ({ dirs, heal, hold }) =>
+          Effect.gen(function*() {
+            const { events } = yield* Sequencer
+            const stalled = yield* Effect.forkChild(
+              Stream.runHead(Stream.filter(events, (event) => event._tag === "ReaderStalled")),
+              { startImmediately: true }
+            )
+            const publisher = yield* Publisher.open(Orders)
+            yield* sendAll(publisher, numbered(0, 10))
+            dirs.forEach(hold)
+            // Many times what memory has.
+            const sending = yield* Effect.forkChild(sendAll(publisher, numbered(10, 30_000)))
+            const { reader } = Option.getOrThrow(yield* Fiber.join(stalled))
+            const states = yield* Effect.flatMap(Replica, (replica) => replica.states)
+            for (const { dir, name } of states) if (name !== reader) heal(dir)
+            yield* Fiber.join(sending)
+          }), { durableCopies: 1, stallAfter: 50 }),
+      60_000
     )
 
     it.live("an empty directory takes all that the other replica has", () =>

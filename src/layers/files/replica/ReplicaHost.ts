@@ -17,6 +17,7 @@ import type { Disk } from "../../ports/Disk.ts"
 import { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import { ReplicaForeign } from "../ReplicaError.ts"
 import { endOf } from "./ending.ts"
+import { lapStalled } from "./lapping.ts"
 import { Member } from "./Member.ts"
 import { manifestIn } from "./openMember.ts"
 import { ReplicaDisk } from "./ReplicaDisk.ts"
@@ -37,7 +38,7 @@ export class ReplicaHost extends Context.Service<ReplicaHost, {
   readonly start: Effect.Effect<void>
   /** Ends at once, as a process does that is killed: nothing more is written, the directories are free. */
   readonly kill: Effect.Effect<void>
-  /** A reader holds up publishers. If it is a replica's and another replica is ahead, it is detached. */
+  /** A reader holds up publishers. If it is a replica's, it is detached once another replica is ahead. */
   readonly stalled: (topic: string, reader: string) => Effect.Effect<void>
 }>()("ringfence/layers/ReplicaHost") {}
 
@@ -76,7 +77,7 @@ export const layerHost = (
         }),
         start: running.start,
         kill: running.kill,
-        stalled: (topic, reader) => lapIfBehind(members, topic, reader)
+        stalled: (topic, reader) => lapStalled(log, members, topic, reader)
       })
     })
   )
@@ -87,8 +88,9 @@ export const layerReplica: Layer.Layer<Replica, never, ReplicaHost | Sequencer> 
   Effect.gen(function*() {
     const { replica, stalled, start } = yield* ReplicaHost
     const { events } = yield* Sequencer
+    const scope = yield* Effect.scope
     const follow = (event: SequencerEvent) =>
-      event._tag === "ReaderStalled" ? stalled(event.topic, event.reader) : Effect.void
+      event._tag === "ReaderStalled" ? Effect.forkIn(stalled(event.topic, event.reader), scope) : Effect.void
     yield* Effect.forkScoped(Stream.runForEach(events, follow), { startImmediately: true })
     yield* start
     return replica
@@ -113,12 +115,3 @@ const refuseForeign = (
     const { message } = new ReplicaForeign({ dir, wanted: regionId, found: term.region })
     return Effect.fail(new RegionError({ fault: "invalid", region, detail: message, hint: "" }))
   })
-
-// Only a replica that is not alone may be left behind: the others have what it lacks.
-const lapIfBehind = (members: ReadonlyArray<Member>, topic: string, reader: string): Effect.Effect<void> =>
-  Effect.forEach(members, (member) => {
-    const own = member.syncedIn(topic)
-    const isBehind = member.options.name === reader &&
-      members.some((other) => other !== member && other.syncedIn(topic) > own)
-    return isBehind ? member.lap(topic) : Effect.void
-  }, { discard: true })

@@ -6,6 +6,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type { ReplicatedLog } from "../../ports/ReplicatedLog.ts"
 import type { Member, ReplicaWork } from "./Member.ts"
 import { storedByPeers } from "./openMember.ts"
 
@@ -43,6 +44,26 @@ export const lapping = ({ disk, log }: Pick<ReplicaWork, "disk" | "log">, member
   })
   return Effect.forever(Effect.andThen(Effect.sleep(lookMillis), look))
 }
+
+/**
+ * For a server's own replicas, once it has seen this reader stall: looks until the reader is detached or holds up no publisher
+ * any more. A stall is told once, and the other replica may be ahead only later.
+ */
+export const lapStalled = (
+  log: ReplicatedLog["Service"],
+  members: ReadonlyArray<Member>,
+  topic: string,
+  reader: string
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const member = members.find(({ options }) => options.name === reader)
+    while (member?.followers.get(topic)?.isLive === true && log.gate(topic) === reader) {
+      const own = member.syncedIn(topic)
+      // Only a replica that is not alone may be left behind: the others have what it lacks.
+      if (members.some((other) => other.syncedIn(topic) > own)) return yield* member.lap(topic)
+      yield* Effect.sleep(lookMillis)
+    }
+  })
 
 // --- internal ---
 
