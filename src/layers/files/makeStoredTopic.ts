@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { seek } from "./reader/seek.ts"
-import { segmentsIn, type SegmentSource } from "./reader/SegmentSource.ts"
+import { firstIndexesIn, segmentsIn, type SegmentSource } from "./reader/SegmentSource.ts"
 import { openReader } from "./reader/TopicReader.ts"
 import type { ReplicaReadError } from "./ReplicaError.ts"
 import { openSegment, type TopicPlace } from "./segment/openSegment.ts"
@@ -16,7 +16,7 @@ export interface DeclaredTopic extends TopicPlace {
 }
 
 /** What the process that writes a topic knows of it, and another one reads from the files. */
-export interface TopicView extends Pick<SegmentSource, "segments" | "limit"> {
+export interface TopicView extends Pick<SegmentSource, "segments" | "firstIndexes" | "limit"> {
   readonly bounds: StoredTopic["bounds"]
   readonly identities: StoredTopic["identities"]
 }
@@ -38,6 +38,7 @@ export const storedTopic = (declared: DeclaredTopic, view: TopicView): StoredTop
 /** The view of a process that only reads: it looks at the files each time. */
 export const viewOfFiles = (place: TopicPlace): TopicView => ({
   segments: segmentsIn(place),
+  firstIndexes: firstIndexesIn(place),
   limit: () => Infinity,
   bounds: Effect.gen(function*() {
     const [first] = yield* segmentsIn(place)
@@ -54,9 +55,9 @@ const nowhere = { index: 0, position: 0 }
 
 const lastScan = (place: TopicPlace): Effect.Effect<Scan | undefined, ReplicaReadError> =>
   Effect.scoped(Effect.gen(function*() {
-    const last = (yield* segmentsIn(place)).at(-1)
+    const last = (yield* firstIndexesIn(place)).at(-1)
     if (last === undefined) return undefined
-    const scanned = yield* scan(yield* openSegment(place, last.firstIndex))
+    const scanned = yield* scan(yield* openSegment(place, last))
     return scanned.damage === undefined ? scanned : yield* scanned.damage
   }))
 

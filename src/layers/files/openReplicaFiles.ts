@@ -247,6 +247,7 @@ const filesOf = (
 ): TopicFiles => ({
   ...storedTopic(place, {
     segments: Effect.sync(writer.segments),
+    firstIndexes: Effect.sync(() => writer.segments().map(({ firstIndex }) => firstIndex)),
     limit: () => writer.synced().index,
     bounds: Effect.sync(() => ({ start: writer.start(), end: writer.synced() })),
     identities: Effect.sync(() => new Map(writer.syncedIdentities()))

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
 import type { StoredBatch, StoredReader } from "../../../src/layers/files/StoredTopic.ts"
 import { damageOf, verify } from "../../../src/layers/files/verify.ts"
+import type { Disk } from "../../../src/layers/ports/Disk.ts"
 import { declared, KnownLog, plain, readKnown } from "../../model/filesLog.ts"
 import { type DiskBackend, fill, openFiles, segmentsOf, withTopic } from "./disks.ts"
 
@@ -164,6 +165,31 @@ export const writing = (backend: DiskBackend): void => {
         }),
       30_000
     )
+
+    it.live("a reader opens a segment to find its place, and to read it, however many there are", () =>
+      Effect.gen(function*() {
+        const test = yield* backend.make
+        const log = new KnownLog()
+        yield* withTopic(test, (topic) => fill(topic, log, 300))
+        const opened = new Map<string, number>()
+        const { list, makeDirectory, remove, rename, syncDirectory } = test.disk
+        const counting: Disk = {
+          list,
+          makeDirectory,
+          remove,
+          rename,
+          syncDirectory,
+          open: (path, mode) => {
+            opened.set(path, (opened.get(path) ?? 0) + 1)
+            return test.disk.open(path, mode)
+          }
+        }
+        const files = yield* readReplicaFiles(counting, `${test.dir}/replica`)
+        assert.strictEqual(yield* readKnown(files.topics.get("orders")!, log, 0), 300)
+        const segments = [...opened].filter(([path]) => path.endsWith(".segment"))
+        assert.isAtLeast(segments.length, 15)
+        assert.isAtMost(Math.max(...segments.map(([, count]) => count)), 2)
+      }))
 
     it.live("append takes no more than the staging buffer holds, and the rest after a commit", () =>
       Effect.gen(function*() {

@@ -9,18 +9,23 @@ import { openSegment, type TopicPlace } from "../segment/openSegment.ts"
 import type { SegmentEntry } from "../segment/SegmentEntry.ts"
 
 export interface SegmentSource extends TopicPlace {
-  /** Oldest first. */
+  /** Oldest first. Reads the header of each, unless this process writes them. */
   readonly segments: Effect.Effect<ReadonlyArray<SegmentEntry>, ReplicaReadError>
+  /** Index of the first batch of each, which its name says, oldest first. */
+  readonly firstIndexes: Effect.Effect<ReadonlyArray<number>, ReplicaReadError>
   /** Index of the first batch that may not be read yet, because it is not durable. */
   readonly limit: () => number
 }
 
+/** The names alone of the segments that the directory has now. */
+export const firstIndexesIn = ({ dir, disk }: TopicPlace): Effect.Effect<ReadonlyArray<number>, ReplicaReadError> =>
+  Effect.map(listSegments(disk, dir), ({ firstIndexes }) => firstIndexes)
+
 /** The segments as the directory has them now; their headers are read. */
 export const segmentsIn = (place: TopicPlace): Effect.Effect<ReadonlyArray<SegmentEntry>, ReplicaReadError> =>
   Effect.gen(function*() {
-    const { firstIndexes } = yield* listSegments(place.disk, place.dir)
     const entries: Array<SegmentEntry> = []
-    for (const firstIndex of firstIndexes) {
+    for (const firstIndex of yield* firstIndexesIn(place)) {
       const entry = yield* entryOf(place, firstIndex)
       if (entry !== undefined) entries.push(entry)
     }

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { PositionTrimmed } from "../../../services/Subscriber.ts"
 import type { ReplicaReadError } from "../ReplicaError.ts"
+import { ReadBuffers } from "../segment/FileWindow.ts"
 import { damaged, type OpenedSegment, openSegment, walk } from "../segment/openSegment.ts"
 import type { SegmentEntry } from "../segment/SegmentEntry.ts"
 import type { Group, SegmentWalker, Tail } from "../segment/SegmentWalker.ts"
@@ -54,6 +55,7 @@ interface Current {
 class TopicReader {
   readonly #source: SegmentSource
   readonly #position: number
+  readonly #buffers = new ReadBuffers()
   #current: Current | undefined
   #next: Place
   /** The first batches, found while the reader was opened. */
@@ -116,31 +118,29 @@ class TopicReader {
   /** Opens the segment that holds the next batch. */
   #open(): Effect.Effect<Current | undefined, ReadError> {
     return Effect.gen({ self: this }, function*() {
-      const segments = yield* this.#source.segments
-      if (segments.length === 0) return undefined
-      const entry = segments.findLast(({ firstIndex }) => firstIndex <= this.#next.index)
-      if (entry === undefined) return yield* trimmed(this.#source, this.#next.position, segments)
+      const firstIndexes = yield* this.#source.firstIndexes
+      if (firstIndexes.length === 0) return undefined
+      const here = firstIndexes.findLast((firstIndex) => firstIndex <= this.#next.index)
+      if (here === undefined) {
+        return yield* trimmed(this.#source, this.#next.position, yield* this.#source.segments)
+      }
       const scope = yield* Scope.make()
-      const opened = yield* Effect.result(Scope.provide(openSegment(this.#source, entry.firstIndex), scope))
+      const opened = yield* Effect.result(Scope.provide(openSegment(this.#source, here), scope))
       if (Result.isFailure(opened)) {
         yield* Scope.close(scope, Exit.void)
-        return yield* this.#openInstead(entry, opened.failure)
+        return yield* this.#openInstead(here, opened.failure)
       }
       const segment = opened.success
-      // The segment's own: what was forked in it later ends earlier.
-      return this.#current = { segment, scope, walker: walk(segment, scope) }
+      // The segment's own scope: what was forked in it later ends earlier.
+      return this.#current = { segment, scope, walker: walk(segment, { scope, buffers: this.#buffers }) }
     })
   }
 
   /** Retention may have removed the segment meanwhile: then it is not in the list any more. */
-  #openInstead(
-    { firstIndex }: SegmentEntry,
-    failure: ReplicaReadError
-  ): Effect.Effect<Current | undefined, ReadError> {
+  #openInstead(firstIndex: number, failure: ReplicaReadError): Effect.Effect<Current | undefined, ReadError> {
     return Effect.gen({ self: this }, function*() {
       if (!isGone(failure)) return yield* failure
-      const segments = yield* this.#source.segments
-      return segments.some((segment) => segment.firstIndex === firstIndex) ? yield* failure : yield* this.#open()
+      return (yield* this.#source.firstIndexes).includes(firstIndex) ? yield* failure : yield* this.#open()
     })
   }
 
@@ -148,13 +148,13 @@ class TopicReader {
   #atTail(current: Current, tail: Tail): Effect.Effect<ReadonlyArray<StoredBatch> | undefined, ReadError> {
     return Effect.gen({ self: this }, function*() {
       const { segment, walker } = current
-      const segments = yield* this.#source.segments
-      const here = segments.findLast(({ firstIndex }) => firstIndex <= this.#next.index)
-      if (here === undefined || here.firstIndex !== segment.first.index) {
+      const firstIndexes = yield* this.#source.firstIndexes
+      const at = firstIndexes.findLastIndex((firstIndex) => firstIndex <= this.#next.index)
+      if (firstIndexes[at] !== segment.first.index) {
         yield* this.close
         return undefined
       }
-      const next = segments[segments.indexOf(here) + 1]?.firstIndex ?? this.#source.limit()
+      const next = firstIndexes[at + 1] ?? this.#source.limit()
       const damage = next === Infinity ? yield* tailDamage(segment, tail) : missing(segment, tail, next)
       if (damage === undefined) return []
       if (this.#suspected === walker.offset) return yield* damage

@@ -25,6 +25,32 @@ const keptBytes = 16 * chunkBytes
 const aheadBytes = 4 * chunkBytes
 const roomBytes = 6 * chunkBytes
 
+/** Buffers of windows that read ahead, kept from one file to the next: a reader of many files has two. */
+export class ReadBuffers {
+  readonly #free: Array<Bytes> = []
+  #isReading = false
+
+  /** Whether files are read through: then the next one is too. */
+  get isReading(): boolean {
+    return this.#isReading
+  }
+
+  take(): Bytes {
+    this.#isReading = true
+    return this.#free.pop() ?? makeBytes(roomBytes + aheadBytes)
+  }
+
+  give(buffer: Bytes | undefined): void {
+    if (buffer !== undefined) this.#free.push(buffer)
+  }
+}
+
+export interface ReadingAhead {
+  /** Of what is read ahead. */
+  readonly scope: Scope.Scope
+  readonly buffers: ReadBuffers
+}
+
 interface Ahead {
   /** Place in the file. */
   readonly at: number
@@ -34,21 +60,20 @@ interface Ahead {
 
 export class FileWindow {
   readonly #file: DiskFile
-  /** Of what is read ahead; without it nothing is. */
-  readonly #scope: Scope.Scope | undefined
+  /** Without it nothing is read ahead. */
+  readonly #reading: ReadingAhead | undefined
   #from: number
   #filled = 0
   #held = makeBytes(firstBytes)
   #ahead: Ahead | undefined
-  /** The buffer of the present window, if it was read ahead, and one that is in no use. */
+  /** The buffer of the present window, if it was read ahead. */
   #present: Bytes | undefined
-  #spare: Bytes | undefined
 
   /** A window that begins at a multiple of 8 in the file. */
-  constructor(file: DiskFile, from: number, scope?: Scope.Scope) {
+  constructor(file: DiskFile, from: number, reading?: ReadingAhead) {
     this.#file = file
     this.#from = from
-    this.#scope = scope
+    this.#reading = reading
   }
 
   get bytes(): Bytes {
@@ -71,8 +96,10 @@ export class FileWindow {
     this.#filled = 0
     // Its buffer is in use until it has been read.
     this.#ahead = undefined
+    if (this.#present === undefined && this.#held.bytes.length <= keptBytes) return
+    this.#reading?.buffers.give(this.#present)
     this.#present = undefined
-    if (this.#held.bytes.length > keptBytes || this.#held.bytes.byteOffset > 0) this.#held = makeBytes(chunkBytes)
+    this.#held = makeBytes(firstBytes)
   }
 
   /**
@@ -80,15 +107,18 @@ export class FileWindow {
    * of the file. Views of the former bytes end here. Returns whether it holds them.
    */
   advance(from: number, wanted: number): Effect.Effect<boolean, DiskError> {
-    return Effect.suspend(() => {
+    return Effect.gen({ self: this }, function*() {
+      if (this.#filled === 0 && this.#reading?.buffers.isReading === true) yield* this.#readAhead(from)
       const ahead = this.#takeAhead()
-      const read = ahead === undefined || !fits(this.#from + this.#filled - from, wanted)
-        ? this.#read(from, wanted)
-        : Effect.flatMap(Fiber.join(ahead.reading), (count) => {
-          this.#switch(from, ahead, count)
-          return this.#filled < wanted ? this.#read(from, wanted) : Effect.void
-        })
-      return Effect.map(Effect.andThen(read, this.#readAhead), () => this.#filled >= wanted)
+      if (ahead === undefined || !fits(this.#from + this.#filled - from, wanted)) yield* this.#read(from, wanted)
+      else {
+        this.#switch(from, ahead, yield* Fiber.join(ahead.reading))
+        if (this.#filled < wanted) yield* this.#read(from, wanted)
+      }
+      const { bytes } = this.#held
+      // A window that is full is one of a file that is being read through.
+      if (this.#filled === bytes.length && bytes.length >= chunkBytes) yield* this.#readAhead(this.#from + this.#filled)
+      return this.#filled >= wanted
     })
   }
 
@@ -115,23 +145,20 @@ export class FileWindow {
     const start = roomBytes - kept.length
     buffer.bytes.set(kept, start)
     this.#held = viewFrom(buffer, start)
-    this.#spare = this.#present
+    this.#reading?.buffers.give(this.#present)
     this.#present = buffer
     this.#filled = kept.length + count
     this.#from = from
   }
 
-  /** Reads what follows a window that is full: it is one of a file that is being read through. */
-  get #readAhead(): Effect.Effect<void> {
+  /** Begins to read what lies there, unless it is being read. */
+  #readAhead(at: number): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { bytes } = this.#held
-      const scope = this.#scope
-      if (scope === undefined || this.#filled < bytes.length || bytes.length < chunkBytes) return Effect.void
-      const at = this.#from + this.#filled
-      const buffer = this.#spare ?? makeBytes(roomBytes + aheadBytes)
-      this.#spare = undefined
-      const reading = this.#file.read(at, buffer.bytes.subarray(roomBytes))
-      return Effect.map(Effect.forkIn(reading, scope, { startImmediately: true }), (reading) => {
+      const reading = this.#reading
+      if (reading === undefined || this.#ahead !== undefined) return Effect.void
+      const buffer = reading.buffers.take()
+      const read = this.#file.read(at, buffer.bytes.subarray(roomBytes))
+      return Effect.map(Effect.forkIn(read, reading.scope, { startImmediately: true }), (reading) => {
         this.#ahead = { at, buffer, reading }
       })
     })

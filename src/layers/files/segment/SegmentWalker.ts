@@ -3,14 +3,13 @@
  * verification are all loops over it.
  */
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
 import type { DiskError, DiskFile } from "../../ports/Disk.ts"
 import { readBatch } from "../format/batch.ts"
 import { crcOf } from "../format/bytes.ts"
 import { type Commit, readCommit } from "../format/commit.ts"
 import { alignment, block, kinds, sizes } from "../format/layout.ts"
 import type { Place, StoredBatch } from "../StoredTopic.ts"
-import { FileWindow } from "./FileWindow.ts"
+import { FileWindow, type ReadingAhead } from "./FileWindow.ts"
 
 /** A valid group. Its batches are lent until the walker's next step. */
 export interface Group {
@@ -40,13 +39,13 @@ export class SegmentWalker {
   #groupCrc = 0
 
   /**
-   * Begins at a group: place `offset` of the file, where the batch at `place` begins. Reads ahead in a scope that ends before
+   * Begins at a group: place `offset` of the file, where the batch at `place` begins. The scope of what is read ahead ends before
    * the file is closed.
    */
-  constructor(file: DiskFile, salt: number, offset: number, place: Place, scope?: Scope.Scope) {
+  constructor(file: DiskFile, salt: number, offset: number, place: Place, ahead?: ReadingAhead) {
     this.#file = file
     this.#salt = salt
-    this.#window = new FileWindow(file, offset, scope)
+    this.#window = new FileWindow(file, offset, ahead)
     this.#offset = offset
     this.#place = place
   }

@@ -9,6 +9,7 @@ import { headerBytes, type OpenedHeader, preambleFault, readHeader } from "../fo
 import { sizes } from "../format/layout.ts"
 import { ReplicaDamaged } from "../ReplicaError.ts"
 import type { Place } from "../StoredTopic.ts"
+import type { ReadingAhead } from "./FileWindow.ts"
 import { join, segmentName } from "./names.ts"
 import { SegmentWalker } from "./SegmentWalker.ts"
 
@@ -46,9 +47,9 @@ export const openSegment = (
     return { ...opened, path, file, first: { index: firstIndex, position: header.firstPosition } }
   })
 
-/** Walks a segment from its first group on. Given a scope, which ends before the segment's, it reads ahead. */
-export const walk = ({ end, file, first, salt }: OpenedSegment, scope?: Scope.Scope): SegmentWalker =>
-  new SegmentWalker(file, salt, end, first, scope)
+/** Walks a segment from its first group on. The scope of what is read ahead ends before the segment's. */
+export const walk = ({ end, file, first, salt }: OpenedSegment, ahead?: ReadingAhead): SegmentWalker =>
+  new SegmentWalker(file, salt, end, first, ahead)
 
 /** The error of a file that contradicts what was written, with what can be done. */
 export const damaged = (file: string, offset: number, detail: string): ReplicaDamaged =>
