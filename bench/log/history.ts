@@ -8,6 +8,7 @@ import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
+import type { DiskError } from "../../src/layers/ports/Disk.ts"
 import { planRegion } from "../../src/programs/cli/region-plan.ts"
 import { startReplicas } from "../../src/programs/log-trial/replicas.ts"
 import * as Children from "../../src/programs/processes/spawn.ts"
@@ -38,8 +39,8 @@ export const historyFigures = Effect.fnUntraced(function*(scenario: Scenario) {
       CxlMemory.layerShm({ region: region.name, geometry: region.geometry, processName: "serve" })
     )
   )
-  const [dir = ""] = yield* benchFolders(1, durable.totalBytes)
-  return yield* Effect.provide(Effect.scoped(measured(durable, region.name, dir)), serving)
+  const { beginning, dirs: [dir = ""] } = yield* benchFolders(1, durable.totalBytes)
+  return yield* Effect.provide(Effect.scoped(measured(durable, region.name, dir, beginning)), serving)
 }, Effect.scoped)
 
 // --- internal ---
@@ -47,9 +48,10 @@ export const historyFigures = Effect.fnUntraced(function*(scenario: Scenario) {
 /** Memory has the newest records: what is read ends ahead of them. */
 const readShare = 0.9
 
-const measured = (scenario: Scenario, region: string, dir: string) =>
+const measured = (scenario: Scenario, region: string, dir: string, beginning: Effect.Effect<void, DiskError>) =>
   Effect.gen(function*() {
     yield* startReplicas(replicaJobs(region, [dir]))
+    yield* beginning
     const records = Math.floor(scenario.totalBytes / scenario.recordBytes)
     yield* publish(scenario, region, records)
     const topicDir = join(dir, "topics", benchTopic(scenario).name)
@@ -94,7 +96,8 @@ const publish = (scenario: Scenario, region: string, records: number) =>
       sessions: 1,
       warmupRecords: 0,
       records,
-      recordsPerSecond: 0
+      recordsPerSecond: 0,
+      tickMillis: 0
     })
     yield* publisher.tell("begin")
     yield* publisher.result

@@ -20,22 +20,29 @@ export type BenchAck = typeof Ack.Type
 interface TopicJob {
   readonly order: BenchOrder
   readonly ack: BenchAck
+  /** Of the topic beside the one that is measured. */
+  readonly isBeside?: boolean
 }
 
-export const benchTopic = ({ ack, order }: TopicJob): Topic.Topic =>
-  order === "none" ? make("bench-none", { order }) : make(`bench-${order}-${ack}`, { order, ack })
+export const benchTopic = ({ ack, isBeside, order }: TopicJob): Topic.Topic => {
+  const name = isBeside === true ? "beside" : "bench"
+  return order === "none" ? make(`${name}-none`, { order }) : make(`${name}-${order}-${ack}`, { order, ack })
+}
 
 export const PublisherJob = Schema.Struct({
   ...clientFields,
   order: Order,
   ack: Ack,
+  isBeside: Schema.optionalKey(Schema.Boolean),
   recordBytes: Schema.Int,
   sessions: Schema.Int,
   /** Published before the clock starts, until compilers and caches have settled. */
   warmupRecords: Schema.Int,
   records: Schema.Int,
   /** Open loop at this rate; 0 = as fast as the lanes have room. */
-  recordsPerSecond: Schema.Finite
+  recordsPerSecond: Schema.Finite,
+  /** How often records become due then. */
+  tickMillis: Schema.Finite
 })
 export type PublisherJob = typeof PublisherJob.Type
 
@@ -56,6 +63,7 @@ export const SubscriberJob = Schema.Struct({
   ...clientFields,
   order: Order,
   ack: Ack,
+  isBeside: Schema.optionalKey(Schema.Boolean),
   warmupRecords: Schema.Int,
   records: Schema.Int,
   /** That each read all of it. Default: one. */

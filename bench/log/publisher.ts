@@ -99,7 +99,12 @@ const measure = Effect.fnUntraced(function*(
   const cores = coresSince()
   const firstOfferMillis = monotonicMillis()
   const lateness = yield* job.recordsPerSecond > 0
-    ? publishAtRate(first, sampler, { recordsPerSecond: job.recordsPerSecond, upTo: perSession, recordOf: stamped })
+    ? publishAtRate(first, sampler, {
+      recordsPerSecond: job.recordsPerSecond,
+      tickMillis: job.tickMillis,
+      upTo: perSession,
+      recordOf: stamped
+    })
     : Effect.as(publishAtFullSpeed(handles, record, perSession), undefined)
   yield* flushAll(handles)
   const lastAckMillis = monotonicMillis()

@@ -8,6 +8,7 @@ import { formatMicros, formatRate } from "../../src/programs/cli/units.ts"
 import { anyhow, type Measurement, type Placed, together } from "../machine/placement.ts"
 import { growthAxes, growthFigure, growthSizes } from "./growth.ts"
 import { historyFigures, historyKeys } from "./history.ts"
+import type { BenchAck } from "./jobs.ts"
 import {
   copyLimit,
   type Figure,
@@ -47,6 +48,7 @@ export const keys = {
   durableLoad: "log, durable, half the rate",
   orderedAlone: "ordered, alone",
   orderedBeside: "ordered, beside durable",
+  orderedBesideOrdered: "ordered, beside ordered",
   ...historyKeys,
   steadyPeak: "log, durable, before the steady load",
   steady: "log, durable, 60 s",
@@ -137,7 +139,7 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
     case "durable": {
       const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 4 } as const
       const plain = (key: string): Measuring => () => plainFiles(key, durable)
-      const half = openLoop(durable, 0.5, keys.durable, keys.durableLoad)
+      const half = openLoop(durable, 0.5, keys.durable, keys.durableLoad, durableSeconds)
       return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half]
     }
     // Each twice, in mirrored order. The rates are far below what two cores can do.
@@ -145,8 +147,10 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
       const recordsPerSecond = besideRates.ordered
       const load = { recordsPerSecond, totalBytes: recordsPerSecond * besideSeconds * main.recordBytes }
       const alone = log(keys.orderedAlone, load)
-      const beside = log(keys.orderedBeside, { ...load, durableBeside: besideRates.durable })
-      return [alone, beside, beside, alone]
+      const beside = (key: string, ack: BenchAck) =>
+        log(key, { ...load, beside: { ack, recordsPerSecond: besideRates.beside } })
+      const [durable, ordered] = [beside(keys.orderedBeside, "durable"), beside(keys.orderedBesideOrdered, "ordered")]
+      return [alone, ordered, durable, durable, ordered, alone]
     }
     case "steady": {
       const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 2, keepsBytes: steadyKeeps } as const
@@ -174,11 +178,12 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
 
 /** How long records are offered at a given rate. */
 const latencySeconds = 1.5
+const durableSeconds = 3
 const besideSeconds = 2
 const steadySeconds = 60
 
-/** Records a second of the topic that is measured, and of the durable one beside it. */
-const besideRates = { ordered: 100_000, durable: 20_000 } as const
+/** Records a second of the topic that is measured, and of the one beside it. */
+const besideRates = { ordered: 100_000, beside: 20_000 } as const
 
 /** Of the peak rate. */
 export const steadyLoad = 0.9

@@ -43,8 +43,8 @@ export interface Scenario {
   readonly coherence: Coherence
   /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
-  /** Records of a durable topic that another process offers meanwhile, so many a second. */
-  readonly durableBeside?: number | undefined
+  /** Another topic, to which another process offers so many records a second meanwhile. */
+  readonly beside?: { readonly ack: BenchAck; readonly recordsPerSecond: number } | undefined
   /** Bytes that each replica keeps, if not all. */
   readonly keepsBytes?: number | undefined
 }
@@ -134,7 +134,12 @@ export const logFigure = Effect.fnUntraced(function*(
   scenario: Scenario
 ): Effect.fn.Return<Figure, LogError, ChildProcessSpawner | Scope.Scope> {
   const { ack, order, recordBytes, sessions } = scenario
-  const beside = scenario.durableBeside === undefined ? [] : [besideOf(scenario, scenario.durableBeside)]
+  const beside = scenario.beside === undefined ? [] : [besideOf(scenario, scenario.beside)]
+  const isDurable = [scenario, ...beside].some(({ ack }) => ack === "durable")
+  const { keepsBytes } = scenario
+  const folders = isDurable
+    ? yield* benchFolders(replicaCount, Math.min(scenario.totalBytes, keepsBytes ?? Infinity))
+    : undefined
   const region = yield* planRegion(`bench-${process.pid}`, {
     brokers: scenario.brokers,
     clients: sessions + beside.length,
@@ -161,7 +166,8 @@ export const logFigure = Effect.fnUntraced(function*(
         name: "publisher",
         recordBytes,
         sessions,
-        recordsPerSecond
+        recordsPerSecond,
+        tickMillis: tickMillisOf(ack)
       },
       ...beside.map((job) => ({ ...job, region: region.name, name: "publisher-beside" }))
     ],
@@ -170,13 +176,8 @@ export const logFigure = Effect.fnUntraced(function*(
       { ...common, name: "subscriber", fold: scenario.fold },
       ...beside.map((job) => ({ ...job, region: region.name, name: "subscriber-beside", fold: scenario.fold }))
     ],
-    replicas: [scenario, ...beside].some(({ ack }) => ack === "durable")
-      ? replicaJobs(
-        region.name,
-        yield* benchFolders(replicaCount, Math.min(scenario.totalBytes, scenario.keepsBytes ?? Infinity)),
-        scenario.keepsBytes
-      )
-      : undefined
+    replicas: folders && replicaJobs(region.name, folders.dirs, keepsBytes),
+    beginning: folders?.beginning
   })
   return figureOf(scenario, records, outcome)
 }, Effect.scoped)
@@ -186,8 +187,9 @@ export const logFigure = Effect.fnUntraced(function*(
  * the same device, in groups as large as those that a replica syncs at the latest, and sync each group.
  */
 export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes, totalBytes }: Scenario) {
-  const dirs = yield* benchFolders(replicaCount, totalBytes)
+  const { beginning, dirs } = yield* benchFolders(replicaCount, totalBytes)
   const { cores, seconds, syncMicros } = yield* PlainFiles.write({
+    beginning,
     dirs,
     totalBytes,
     warmupBytes,
@@ -210,12 +212,12 @@ export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes
 const copiesMeasured = 3
 const replicaCount = 2
 
-/** Folders for files of so many bytes each, which find their memory warm. */
+/** Folders for files of so many bytes each, and what gives these memory that is warm, just before they are written. */
 export const benchFolders = (count: number, bytes: number) =>
   Effect.gen(function*() {
     const folder = yield* PlainFiles.folder
-    yield* PlainFiles.warmPages(folder, count * (bytes + 2 * warmupBytes))
-    return Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`))
+    const beginning = yield* PlainFiles.warmPages(folder, count * (bytes + 2 * warmupBytes))
+    return { dirs: Array.from({ length: count }, (_, i) => join(folder, `replica-${i}`)), beginning }
   })
 
 export const replicaJobs = (
@@ -235,15 +237,24 @@ export const replicaJobs = (
   }))
 
 /** Longer than what it is beside, and with hardly a warm-up, which is at full speed. */
-const besideOf = ({ recordBytes, recordsPerSecond, totalBytes }: Scenario, besidePerSecond: number) => ({
+const besideOf = (
+  { recordBytes, recordsPerSecond, totalBytes }: Scenario,
+  beside: NonNullable<Scenario["beside"]>
+) => ({
   order: "session" as const,
-  ack: "durable" as const,
+  ack: beside.ack,
+  isBeside: true,
   recordBytes,
   sessions: 1,
   warmupRecords: 1024,
-  records: Math.ceil(besidePerSecond * (totalBytes / recordBytes / recordsPerSecond + besideSeconds)),
-  recordsPerSecond: besidePerSecond
+  records: Math.ceil(beside.recordsPerSecond * (totalBytes / recordBytes / recordsPerSecond + besideSeconds)),
+  recordsPerSecond: beside.recordsPerSecond,
+  // The same for both kinds, so that they differ by their ack alone.
+  tickMillis: tickMillisOf("durable")
 })
+
+/** What waits for a disk anyway need not be offered several times a millisecond, which takes half a core. */
+const tickMillisOf = (ack: BenchAck): number => ack === "durable" ? 1 : 0.25
 
 const besideSeconds = 1
 

@@ -46,8 +46,12 @@ export interface Summary {
    * in that run, as its own 99th percentile of them is.
    */
   readonly durableOfBound: Spread | undefined
-  /** p50 of an acknowledgement of an `ordered` topic beside a durable one, divided by that of the topic alone. */
+  /**
+   * p50 of an acknowledgement of an `ordered` topic beside a durable one, divided by that of the topic alone, and by that beside
+   * another ordered one with the same load: more processes share the same cores.
+   */
   readonly besideOfAlone: Spread | undefined
+  readonly besideOfOrdered: Spread | undefined
   /** The rate of reading history divided by that of a plain reader of the same files. */
   readonly historyOfPlain: { readonly cold: Spread | undefined; readonly warm: Spread | undefined }
   /** `ofCopyLimit` for small messages. */
@@ -83,6 +87,7 @@ const summaryOf = (placement: Summary["placement"], groups: ReadonlyArray<Group>
     ofPlainFiles: ratio(groups, "durable", [keys.durable], [keys.plainBefore, keys.plainAfter]),
     durableOfBound: spreadOf(figures.filter(({ key }) => key === keys.durableLoad).flatMap(ofBound)),
     besideOfAlone: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedAlone], medianLatency),
+    besideOfOrdered: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedBesideOrdered], medianLatency),
     historyOfPlain: {
       cold: ratio(groups, "history", [keys.cold], [keys.plainCold]),
       warm: ratio(groups, "history", [keys.warm], [keys.plainWarm])

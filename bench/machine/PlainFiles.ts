@@ -49,6 +49,8 @@ export const PlainReader: ChildProgram<typeof ReaderJob.Type, typeof Read.Type> 
 export interface PlainFilesOptions extends Omit<typeof WriterJob.Type, "dir"> {
   /** One writer for each; on the device of the temporary folder (`TMPDIR`). */
   readonly dirs: ReadonlyArray<string>
+  /** Runs once all of them are ready, before they begin. */
+  readonly beginning: Effect.Effect<void, DiskError>
 }
 
 export interface PlainFilesWritten {
@@ -69,9 +71,10 @@ export const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-export const write = Effect.fnUntraced(function*({ dirs, ...job }: PlainFilesOptions) {
+export const write = Effect.fnUntraced(function*({ beginning, dirs, ...job }: PlainFilesOptions) {
   const writers = yield* Effect.forEach(dirs, (dir, i) => Children.spawn(PlainWriter, `plain-${i}`, { ...job, dir }))
   yield* Children.all(writers, ({ ready }) => ready)
+  yield* beginning
   yield* Children.all(writers, ({ tell }) => tell("begin"))
   const results = yield* Children.all(writers, ({ result }) => result)
   yield* Children.end(writers)
@@ -103,21 +106,26 @@ export const dropPages = (paths: ReadonlyArray<string>): Effect.Effect<void, Dis
     }), { discard: true })
 
 /**
- * Fills that much of the page cache, and lets it go. A virtual machine gives memory that is free back to its host, and what
- * it takes again costs many times what a write does: ahead of a measurement that must have happened, or the files that are
- * written first pay for those that follow.
+ * Fills that much of the page cache with a file that has no name, and returns what lets it go, at the latest at the end of the
+ * scope. A virtual machine gives memory that is free for some seconds back to its host, and what it takes again costs many times
+ * what a write does. So files that are measured must find memory that was in use until just before, or those of the
+ * measurement that takes longer to begin pay for it.
  */
 export const warmPages = Effect.fnUntraced(function*(dir: string, bytes: number) {
   const path = join(dir, "pages")
+  const file = yield* Effect.acquireRelease(
+    Effect.tryPromise({ try: () => open(path, "wx"), catch: diskError("open", path) }),
+    (file) => Effect.promise(() => file.close())
+  )
   const chunk = new Uint8Array(4 * 1024 * 1024).fill(1)
   yield* Effect.tryPromise({
     try: async () => {
-      await using file = await open(path, "wx")
-      for (let at = 0; at < bytes; at += chunk.length) await file.write(chunk, 0, chunk.length, at)
       await rm(path)
+      for (let at = 0; at < bytes; at += chunk.length) await file.write(chunk, 0, chunk.length, at)
     },
     catch: diskError("write", path)
   })
+  return Effect.tryPromise({ try: () => file.truncate(0), catch: diskError("truncate", path) })
 })
 
 export function diskError(op: DiskError["op"], path: string): (error: unknown) => DiskError {

@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as CxlMemory from "../../layers/CxlMemory.ts"
 import * as Log from "../../layers/Log.ts"
+import type { DiskError } from "../../layers/ports/Disk.ts"
 import type { Coherence } from "../../services/CxlMemory.ts"
 import type { LogSnapshot } from "../../services/Diagnostics.ts"
 import { endPrefault, showPrefault } from "../cli/prefault-progress.ts"
@@ -40,6 +41,8 @@ export interface LogRun<PublisherJob extends NamedJob, Published, SubscriberJob 
   readonly subscribers: ReadonlyArray<SubscriberJob>
   /** Replicas of the durable topics. Default: none. */
   readonly replicas?: ReadonlyArray<ReplicaJob> | undefined
+  /** Runs once all children are ready, before they begin. */
+  readonly beginning?: Effect.Effect<void, DiskError> | undefined
   /** Kills a process on the way. Then each publisher keeps records back until the word `finish`. */
   readonly kill?: Kill<PublisherJob, Published> | undefined
 }
@@ -157,6 +160,7 @@ const runServed = Effect.fnUntraced(
       () => subscribers.reduce((sum, { progress }) => sum + progress().records, 0),
       options.label === undefined ? silentObserveMillis : observeMillis
     )
+    if (options.beginning !== undefined) yield* options.beginning
     const cores = coresSince()
     yield* Children.all<void, unknown>([...publishers, ...subscribers], ({ tell }) => tell("begin"))
     const scope = yield* Effect.scope

@@ -13,14 +13,13 @@ import * as Pacer from "./pacer.ts"
 
 export interface OpenLoop {
   readonly recordsPerSecond: number
+  /** Records become due in bursts, one each so many milliseconds. Default: 0.25. */
+  readonly tickMillis?: number | undefined
   /** The number of records at which it ends, over all that the publisher has accepted. */
   readonly upTo: number
   /** The record of that number. */
   readonly recordOf: (sequence: number) => Uint8Array
 }
-
-/** Records become due in bursts, one each interval. */
-const tickMillis = 0.25
 
 /** About the most samples a second. */
 const samplesPerSecond = 20_000
@@ -32,7 +31,7 @@ const samplesPerSecond = 20_000
 export const publishAtRate = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>,
   sampler: AckSampler,
-  { recordOf, recordsPerSecond, upTo }: OpenLoop
+  { recordOf, recordsPerSecond, tickMillis = 0.25, upTo }: OpenLoop
 ): Effect.fn.Return<LatencyHistogram, PublishError | AckTimeout, Scope.Scope> {
   const first = publisher.accepted()
   const burst = recordsPerSecond * tickMillis / 1000

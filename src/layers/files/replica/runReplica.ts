@@ -62,6 +62,9 @@ export type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | To
 /** How often it looks for what does not wake it. */
 const idleMillis = 100
 
+/** How long it may wait at most before it looks for more behind what it has. */
+const laterMillisMax = 2
+
 const tellFailure = ({ condition }: Member, error: WritingError): void => {
   switch (error._tag) {
     case "ReplicaBusy":
@@ -83,6 +86,8 @@ interface Drive {
   readonly scope: Scope.Scope
   readonly disk: DiskWork
   lookedMillis: number
+  /** Whether the last turn appended what was new. */
+  hasAppended: boolean
 }
 
 const writing = (
@@ -95,7 +100,7 @@ const writing = (
     yield* onOpen
     const scope = yield* Effect.scope
     const disk = new DiskWork(work, member, files, scope, yield* Clock.currentTimeMillis)
-    const drive: Drive = { work, member, files, scope, disk, lookedMillis: -Infinity }
+    const drive: Drive = { work, member, files, scope, disk, lookedMillis: -Infinity, hasAppended: false }
     yield* following(drive).pipe(Effect.ensuring(disk.stop))
   })
 
@@ -118,6 +123,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
     yield* followTopics(drive)
     // Ahead of the copying: the disk is not to wait for that.
     let begun = yield* disk.begin(false)
+    const waitingBytes = member.waitingBytes
     let [isFull, moved] = [false, false]
     for (const follower of member.followers.values()) {
       const found = follower.isLive
@@ -126,6 +132,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
       isFull = isFull || found === "full"
       moved = moved || found === "more"
     }
+    drive.hasAppended = member.waitingBytes > waitingBytes
     if (yield* disk.begin(isFull)) begun = true
     yield* disk.writeAhead
     if (disk.hasFailed) return "full"
@@ -190,9 +197,17 @@ const waiting = (drive: Drive, found: "full" | "all"): Effect.Effect<void> =>
       [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || disk.hasCursors()
         ? true :
         undefined
-    // The log's end is told by `ending`: until then a lost log is only waited for.
-    const changed = found === "full" ? Effect.never : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
+    const looksLater = drive.hasAppended && (member.waitingBytes > 0 || disk.isBusy)
+    const changed = found === "full" || looksLater
+      ? Effect.never
+      // The log's end is told by `ending`: until then a lost log is only waited for.
+      : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
+    // While batches come in it looks now and then for more, and no sequencer need ring it for each: the next commit is not yet
+    // due, or has to wait for the disk.
+    const laterMillis = found === "full" || !looksLater
+      ? idleMillis
+      : Math.min(Math.max(1, member.options.syncMillis / 8), laterMillisMax)
     const woken = Effect.andThen(member.woken.await, Effect.sync(() => member.woken.closeUnsafe()))
     const answered = disk.isBusy ? disk.ended : Effect.never
-    yield* Effect.raceAllFirst([changed, answered, woken, ending, Effect.sleep(Math.min(leftMillis, idleMillis))])
+    yield* Effect.raceAllFirst([changed, answered, woken, ending, Effect.sleep(Math.min(leftMillis, laterMillis))])
   })
