@@ -44,7 +44,12 @@ const reporting = () => {
     gates: () => [...reports.gates]
   }
   const region: Pick<RegionHandle, "snapshot"> = {
-    snapshot: () => ({ identities: [], sessions: [] }) as unknown as ReturnType<RegionHandle["snapshot"]>
+    snapshot: () =>
+      ({
+        identities: [],
+        sessions: [],
+        topics: [{ name: "lines", readers: [{ reader: 0, replica: 0 }, { reader: 1, replica: 7 }] }]
+      }) as unknown as ReturnType<RegionHandle["snapshot"]>
   }
   return { reports, events: new SequencerEvents(region as RegionHandle, sequencer as SequencerHandle, 0) }
 }
@@ -64,6 +69,15 @@ describe("the events of a sequencer", () => {
     reports.gates = []
     assert.deepStrictEqual(events.look().map(({ _tag }) => _tag), ["SessionEnded"])
     assert.deepStrictEqual(events.look(), [])
+  })
+
+  it("says of a reader that stalls whether it is a replica", () => {
+    const { events, reports } = reporting()
+    reports.gates = [gate(0, 7), gate(1, 7), gate(2, 7)]
+    assert.deepStrictEqual(
+      events.look().map((event) => event._tag === "ReaderStalled" && [event.reader, event.isReplica]),
+      [["reader-0", false], ["reader-1", true], ["reader-2", false]]
+    )
   })
 
   it("keeps nothing of the sessions and readers that came and went", () => {
