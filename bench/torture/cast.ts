@@ -203,6 +203,16 @@ export class Cast {
     return part === undefined ? undefined : `${part.name} has ended: ${part.ended}, ${part.text}`
   }
 
+  /** What replicas have said of files that they cannot go on with. */
+  unfit(): ReadonlyArray<{ readonly replica: string; readonly what: string }> {
+    return [...this.replicas.values(), ...this.servers].flatMap(({ text }) =>
+      text.split("\n").slice(0, -1).filter((line) => unfit.test(line)).map((line) => {
+        const { condition, detail, dir } = JSON.parse(line)
+        return { replica: dir, what: `${condition}: ${detail}` }
+      })
+    )
+  }
+
   /** What all processes wrote down, in the order in which they were started. */
   journals(): ReadonlyArray<Journal> {
     return this.#journalsOf("")
@@ -265,6 +275,9 @@ export const conditionOf = ({ text }: Part): string | undefined =>
   text.split("\n").findLast((line) => line.includes("\"ReplicaChanged\""))?.match(/"condition":"([^"]*)"/)?.[1]
 
 // --- internal ---
+
+/** Without another replica's help, which there is none to give. */
+const unfit = /"ReplicaChanged".*"condition":"(damaged|lapped)"/
 
 /** Small segments, so that a run has many. */
 const fileArgs = ["--replica-segment-bytes", "1MiB"]

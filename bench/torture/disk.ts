@@ -157,6 +157,7 @@ replaced.fdatasync = ((fd: number, done: Done) => {
 
 replaced.rename = ((from: string, to: string, done: Done) => {
   if (job.plant === "cursor" && to.endsWith("/cursors.json") && fs.existsSync(to)) return real.unlink(from, done)
+  if (to.endsWith("/manifest.json")) isRestored = true
   real.rename(from, to, (error) => {
     const found = unnamed.get(from)
     if (error === null && found !== undefined) {
@@ -188,11 +189,14 @@ replaced.ftruncate = ((fd: number, size: number, done: Done) => {
 /** Of a commit block. */
 const commitBytes = 64
 
-// The last segment of each topic is not seen: the log goes on where the one before it ends.
+/** A restore ends with the manifest of its term. */
+let isRestored = false
+
+// The last segment of each topic is not seen by the restore: the log goes on where the one before it ends.
 replaced.readdir = ((path: string, done: Done<ReadonlyArray<string>>) =>
   real.readdir(path, (error, names) => {
     const segments = (names ?? []).filter((name) => name.endsWith(".segment")).toSorted()
-    const hidden = job.plant === "reused" && segments.length > 1 ? segments.at(-1) : undefined
+    const hidden = job.plant === "reused" && !isRestored && segments.length > 1 ? segments.at(-1) : undefined
     done(error, names?.filter((name) => name !== hidden))
   })) as typeof fs.readdir
 

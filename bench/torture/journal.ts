@@ -63,7 +63,7 @@ const Synced = Schema.TaggedStruct("Synced", { ...at, replica: Schema.String, po
 /** The files of a replica were read from their beginning, which is at `position`; the runs that follow are in them. */
 const Files = Schema.TaggedStruct("Files", { ...at, replica: Schema.String, position: Schema.Int })
 
-/** The files of a replica contradict their format. */
+/** The files of a replica contradict their format, or it says itself that it cannot go on with them. */
 const Damaged = Schema.TaggedStruct("Damaged", { replica: Schema.String, what: Schema.String })
 
 /** The log was restored: the topic goes on at `position`, in a new term. */

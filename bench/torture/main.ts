@@ -111,6 +111,7 @@ const run = (seed: number, millis: number, folder: string, plant: Plant | undefi
       const { inflicted, stuck } = Result.isSuccess(started)
         ? yield* inflict(cast, kindsOf(plant), choose, millis)
         : { inflicted: [], stuck: `the start: ${started.failure.message}` }
+      for (const found of cast.unfit()) cast.write({ _tag: "Damaged", ...found })
       const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(undefined)
       return Report.report({
         seed,

@@ -78,11 +78,12 @@ const lost = "log lost and restored"
 /** The kinds that show what is planted below the replicas: a run with it has no others, so that each of them comes soon. */
 const showing: Readonly<Record<Plant, ReadonlyArray<string>>> = {
   unsynced: ["replica killed"],
-  cursor: [lost],
-  // What was cut was perhaps not acknowledged yet.
+  // The first time the cursor was perhaps not committed durably yet.
+  cursor: [lost, lost],
+  // Not every kill leaves a torn end.
   cut: [lost, lost, lost],
-  // The first time each topic may have one segment.
-  reused: [lost, lost]
+  // The first time the topic may have one segment.
+  reused: [lost, lost, lost]
 }
 
 /** The kinds of a run, each as often as it is inflicted before all come again. */

@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Cast } from "../cast.ts"
-import { type NotRecovered, type Part, until } from "../processes.ts"
+import { NotRecovered, type Part, until } from "../processes.ts"
 import type { Choose } from "../random.ts"
 
 /** Does one fault, and returns once the log runs again and all parts are there, with the time that it took. */
@@ -20,8 +20,9 @@ export const progressedBy = (parts: ReadonlyArray<Part>): Effect.Effect<number, 
   )
 }
 
-/** The same of all publishers, subscribers and the cursor's holder. */
-export const progressed = (cast: Cast): Effect.Effect<number, NotRecovered> => progressedBy(cast.clients)
+/** The same of all publishers, subscribers and the cursor's holder, as long as replicas have files to go on with. */
+export const progressed = (cast: Cast): Effect.Effect<number, NotRecovered> =>
+  Effect.raceFirst(progressedBy(cast.clients), untilUnfit(cast))
 
 export const anyOf = <A>(all: ReadonlyArray<A>, choose: Choose): A => all[choose(all.length)] as A
 
@@ -60,4 +61,16 @@ export const pausedFor = Effect.fnUntraced(function*(cast: Cast, part: Part, mil
   yield* Effect.sleep(millis)
   part.signal("SIGCONT")
   return yield* progressed(cast)
+})
+
+// --- internal ---
+
+const untilUnfit = Effect.fnUntraced(function*(cast: Cast) {
+  const began = performance.now()
+  for (;; yield* Effect.sleep(50)) {
+    const [found] = cast.unfit()
+    if (found === undefined) continue
+    const waitedMillis = Math.round(performance.now() - began)
+    return yield* new NotRecovered({ what: `progress of all parts, with ${found.replica} ${found.what}`, waitedMillis })
+  }
 })

@@ -15,6 +15,8 @@ export interface Order {
   readonly runs: ReadonlyArray<Run>
   /** By source, in the order of their positions. */
   readonly bySource: ReadonlyMap<string, ReadonlyArray<Run>>
+  /** Whether it was read from its beginning to its end: not in a run that did not come to its end. */
+  readonly isWhole: boolean
 }
 
 /** Follows each reader. One that begins anew may lack what was trimmed while it was gone. */
@@ -43,16 +45,19 @@ export const orderOf = (journals: ReadonlyArray<Journal>, end: number | undefine
   const all = byPosition(journals.flatMap(runsOf))
   checkAgreement(all, "agree", faults)
   const runs: Array<Run> = []
+  const isWhole = end !== undefined
   let next = 0
   for (const run of all) {
-    if (run.position > next) faults.note("complete", `${formatCount(run.position - next)} missing at ${next}`)
+    if (run.position > next && (isWhole || next > 0)) {
+      faults.note("complete", `${formatCount(run.position - next)} missing at ${next}`)
+    }
     const skipped = Math.max(0, next - run.position)
     if (skipped >= run.records) continue
     runs.push(behind(run, skipped))
     next = run.position + run.records
   }
   if (next !== (end ?? next)) faults.note("complete", `read to ${next}, and the topic ends at ${end}`)
-  return { runs, bySource: Map.groupBy(runs, nameOf) }
+  return { runs, bySource: Map.groupBy(runs, nameOf), isWhole }
 }
 
 export const byPosition = (runs: ReadonlyArray<Run>): ReadonlyArray<Run> =>

@@ -53,9 +53,9 @@ export const verdictOf = (journals: ReadonlyArray<Journal>, terms: Terms): Verdi
     positions += checkStored(journals, durable, eras, terms, faults).positions
     checkCursor(durable, faults)
   }
-  for (const { entries, process } of parts) {
+  for (const { entries, process } of segments) {
     for (const entry of entries) {
-      if (entry._tag === "Damaged") faults.note("files", `${process}: ${entry.what}`)
+      if (entry._tag === "Damaged") faults.note("files", `${process}, replica ${entry.replica}: ${entry.what}`)
     }
   }
   checkBeside(segments, ordered, faults)
