@@ -96,8 +96,7 @@ const publish = (scenario: Scenario, region: string, records: number) =>
       sessions: 1,
       warmupRecords: 0,
       records,
-      recordsPerSecond: 0,
-      tickMillis: 0
+      recordsPerSecond: 0
     })
     yield* publisher.tell("begin")
     yield* publisher.result

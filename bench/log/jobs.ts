@@ -42,7 +42,7 @@ export const PublisherJob = Schema.Struct({
   /** Open loop at this rate; 0 = as fast as the lanes have room. */
   recordsPerSecond: Schema.Finite,
   /** How often records become due then. */
-  tickMillis: Schema.Finite
+  tickMillis: Schema.optionalKey(Schema.Finite)
 })
 export type PublisherJob = typeof PublisherJob.Type
 

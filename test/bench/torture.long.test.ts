@@ -13,11 +13,17 @@ interface Report {
   readonly checks: ReadonlyArray<{ readonly name: string; readonly holds: boolean }>
 }
 
-const planted: ReadonlyArray<readonly [plant: string, promise: string]> = [
+/** Each with the promises that it breaks: of several at least one, by what had happened when the fault struck. */
+const planted: ReadonlyArray<readonly [plant: string, ...promises: ReadonlyArray<string>]> = [
   ["unsynced", "no record is acknowledged as durable before each replica has synced it"],
   ["cursor", "a cursor never goes back behind its last commit, over a restore its last durable one"],
   ["cut", "the files of a replica have the order from its beginning, without damage"],
-  ["reused", "a restored log has each durable acknowledgement, in a new term"]
+  [
+    "reused",
+    "a restored log has each durable acknowledgement, in a new term",
+    "what was read as durable is in the restored log, where it was",
+    "an identity goes on where it was committed, and never goes back"
+  ]
 ]
 
 describe.skipIf(process.platform !== "linux")("torture", () => {
@@ -31,13 +37,13 @@ describe.skipIf(process.platform !== "linux")("torture", () => {
       for (const { kind, times } of report.faults) assert.isAbove(times, 0, kind)
     }), 610_000)
 
-  it.live.each(planted)("a planted fault is found by its name: %s", ([plant, promise]) =>
+  it.live.each(planted)("a planted fault is found by its name: %s", ([plant, ...promises]) =>
     Effect.gen(function*() {
       const { code, stderr, text } = yield* torture(["--seconds", "1", "--plant", plant])
       const journals = /is in (\/.*\/ringfence-torture-\w+)$/m.exec(stderr)?.[1]
       if (journals !== undefined) rmSync(journals, { recursive: true })
       assert.strictEqual(code, 1, `${stderr}\n${text}`)
       const { checks } = JSON.parse(text) as Report
-      assert.include(checks.filter(({ holds }) => !holds).map(({ name }) => name), promise, stderr)
+      assert.isTrue(checks.some(({ holds, name }) => !holds && promises.includes(name)), stderr)
     }), 610_000)
 })

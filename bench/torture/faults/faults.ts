@@ -80,9 +80,10 @@ const showing: Readonly<Record<Plant, ReadonlyArray<string>>> = {
   unsynced: ["replica killed"],
   // The first time the cursor was perhaps not committed durably yet.
   cursor: [lost, lost],
-  cut: [lost],
+  // Not every kill leaves a torn end.
+  cut: [lost, lost, lost],
   // The first time the topic may have one segment.
-  reused: [lost, lost]
+  reused: [lost, lost, lost]
 }
 
 /** The kinds of a run, each as often as it is inflicted before all come again. */

@@ -66,14 +66,17 @@ class Following {
   uint8_t copies_[atOnce * 4096];
 };
 
+std::shared_ptr<Following> arrival(const std::shared_ptr<Region>& region, TopicPlace topic) {
+  Claim claim;
+  expectOk(claimReader(*region, topic, "follower", claim), "claiming a reader's place");
+  auto following = std::make_shared<Following>(region, claim);
+  following->attach();
+  return following;
+}
+
 std::shared_ptr<Following> follows(Attached& place, TopicPlace topic) {
   std::shared_ptr<Following> following;
-  place.program.ahead([&] {
-    Claim claim;
-    expectOk(claimReader(*place.region, topic, "follower", claim), "claiming a reader's place");
-    following = std::make_shared<Following>(place.region, claim);
-    following->attach();
-  });
+  place.program.ahead([&] { following = arrival(place.region, topic); });
   atEnd([following] {});
   return following;
 }
@@ -88,7 +91,8 @@ struct Lapping {
   explicit Lapping(uint32_t readers)
       : log(geometryOf(readers)), reader(*log.server.region, "reader", false), publisher(*log.server.region, "publisher") {}
 
-  void runs();
+  // `comes`: the reader attaches meanwhile.
+  void runs(bool comes = false);
 
  private:
   static Geometry geometryOf(uint32_t readers) {
@@ -98,8 +102,8 @@ struct Lapping {
   }
 };
 
-void Lapping::runs() {
-  const auto following = follows(reader, log.topic);
+void Lapping::runs(bool comes) {
+  const auto there = comes ? nullptr : follows(reader, log.topic);
   const auto publishing = log.publishes(publisher);
   publisher.program.ahead([&] {
     for (uint64_t i = 0; i < ahead; i += 1) publishing->publish(i, nullptr);
@@ -111,7 +115,8 @@ void Lapping::runs() {
       if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
     }
   });
-  reader.program.runs([=] {
+  reader.program.runs([=, region = reader.region, topic = log.topic] {
+    const auto following = there == nullptr ? arrival(region, topic) : there;
     while (following->next() < recordsAhead(batches) && !Scheduler::now().deaths()) {
       following->take(true);
       Scheduler::now().giveWay(takeover::pause);
@@ -120,6 +125,7 @@ void Lapping::runs() {
 }
 
 void lapped() { Lapping(1).runs(); }
+void lappedFromItsStart() { Lapping(1).runs(true); }
 
 // Beside it another reader attaches, for which memory is kept until it leaves: what is about to be trimmed is kept then after
 // all, so the first one misses none of that.
@@ -163,6 +169,7 @@ void lappedByRival() { lappedOver(false); }
 std::vector<Configuration> logLapped() {
   return {
       {"lapped", "a publisher goes round its lane under a reader that holds nothing back", &lapped},
+      {"lapped from its start", "the same where the reader attaches meanwhile", &lappedFromItsStart},
       {"lapped beside a gate", "the same, and a reader attaches for which memory is kept until it leaves", &lappedBeside},
   };
 }
