@@ -18,10 +18,13 @@ class Doorbell {
   readonly waiter: Pick<RegionWaiter, "forRings" | "close">
 
   constructor() {
-    const handle: Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter"> = {
+    const handle: Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter" | "waiterHeard" | "waiterLook"> = {
       startWaiter: (wake) => {
         this.wake = wake
+        return -1
       },
+      waiterHeard: () => false,
+      waiterLook: () => false,
       armWaiter: () => {
         this.arms += 1
         this.onArm()

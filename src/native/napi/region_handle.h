@@ -54,7 +54,9 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   Napi::Value reattach(const Napi::CallbackInfo& info);
   void hold(const Napi::CallbackInfo& info);
   void closeRegion(const Napi::CallbackInfo& info);
-  void startWaiter(const Napi::CallbackInfo& info);
+  Napi::Value startWaiter(const Napi::CallbackInfo& info);
+  Napi::Value waiterHeard(const Napi::CallbackInfo& info);
+  Napi::Value waiterLook(const Napi::CallbackInfo& info);
   void armWaiter(const Napi::CallbackInfo& info);
   void disarmWaiter(const Napi::CallbackInfo& info);
   Napi::Value lives(const Napi::CallbackInfo& info);

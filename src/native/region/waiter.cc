@@ -4,6 +4,7 @@
 
 #include "epochs.h"
 #include "futex.h"
+#include "planted.h"
 
 namespace ringfence {
 
@@ -46,11 +47,40 @@ ServerState serverState(const Region& region) {
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
     : region_(std::move(region)), wake_(std::move(wake)) {}
 
-// Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Status Waiter::start() {
-  const uint32_t heard = region_->publication().observe<&BellLine::bell>(region_->bell());
   processesChanged();
+  return startThread();
+}
+
+// Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
+Status Waiter::startThread() {
+  const uint32_t heard = region_->publication().observe<&BellLine::bell>(region_->bell());
   return thread_.start([this, heard] { run(heard); });
+}
+
+// SYNC: the full fence puts the FIFO's word ahead of every sleep word that follows. A process that takes one of those reads
+// this FIFO behind it, and none that a former process of the slot polled (Region::wakeProcess).
+int Waiter::listen() {
+  processesChanged();
+  uint64_t fifo = 0;
+  const int fd = openOwnFifo(*region_, fifo);
+  if (fd < 0) return -1;
+  const Publication& p = region_->publication();
+  unheard_ = p.observe<&BellLine::unheard>(region_->bell());
+  region_->polls(fifo);
+  if (!planted("a FIFO's word without its fence")) static_cast<void>(p.fullFence());
+  listens_ = true;
+  return fd;
+}
+
+// A process that cannot ring the FIFO says so in `unheard`: from then on a thread sleeps on the bell, which that process can
+// ring. If none can be started, this look goes on to end each such wait.
+bool Waiter::look() {
+  if (threaded()) return false;
+  const uint32_t unheard = region_->publication().observe<&BellLine::unheard>(region_->bell());
+  const bool changed = livesChanged();
+  if (unheard != unheard_ && startThread().ok()) unheard_ = unheard;
+  return (taken() || changed) && disarmed();
 }
 
 Waiter::~Waiter() { stop(); }
@@ -61,7 +91,7 @@ Waiter::~Waiter() { stop(); }
 // arm().
 Fenced Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
-  region_->sleepFor(reasons);
+  region_->sleepFor(planted("a sleep word without its bit") ? reasons & ~sleepsForFrames : reasons);
   return region_->publication().fullFence();
 }
 
@@ -108,33 +138,41 @@ void Waiter::run(uint32_t heard) {
       if (left.count() > 0) futexWait(p.futexWord<&BellLine::bell>(bell), now, left.count());
     }
     if (Clock::now() < due) continue;
-    lookAfterLives();
-    if (taken()) fire();
+    if (livesChanged() || taken()) fire();
     due = Clock::now() + liveness;
   }
 }
 
-// SYNC: counts before fire() checks whether a waiter is armed; a waiter checks the count after it arms.
-void Waiter::lookAfterLives() {
+// SYNC: counts before disarmed() checks whether a waiter is armed; a waiter checks the count after it arms.
+bool Waiter::livesChanged() {
   const bool changed = processesChanged();
   if (changed) lives_.fetch_add(1, std::memory_order_seq_cst);
   const ServerState state = serverState(*region_);
-  if (changed || state == serverDied || state == serverStopped) fire();
+  return changed || state == serverDied || state == serverStopped;
 }
 
 // Clears the sleep word with the arm() that it answers, unless a ringer has taken it, so that no process rings before
 // the next arm(). It also clears an arm() that comes in between, which the same call answers.
-void Waiter::fire() {
-  if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
+bool Waiter::disarmed() {
+  if (!armed_.exchange(false, std::memory_order_seq_cst)) return false;
   region_->sleepFor(awake);
-  wake_();
+  return true;
+}
+
+void Waiter::fire() {
+  if (disarmed()) wake_();
 }
 
 void Waiter::stop() {
-  if (!thread_.running()) return;
-  stopping_.store(true, std::memory_order_seq_cst);
-  ringBell(region_->publication(), region_->bell());
-  thread_.join();
+  if (listens_) region_->polls(0);
+  if (threaded()) {
+    stopping_.store(true, std::memory_order_seq_cst);
+    ringBell(region_->publication(), region_->bell());
+    thread_.join();
+  } else if (!listens_) {
+    return;
+  }
+  listens_ = false;
   disarm();
 }
 
