@@ -171,6 +171,13 @@ bool RungFifos::ring(const Region& region, uint32_t slot, uint64_t fifo) {
   return known.fd >= 0 && writeByte(known.fd);
 }
 
+void RungFifos::forget(uint32_t slot) {
+  const std::lock_guard<std::mutex> lock(ringing_);
+  if (slot >= known_.size()) return;
+  if (known_[slot].fd >= 0) ::close(known_[slot].fd);
+  known_[slot] = {};
+}
+
 void RungFifos::close() {
   for (const Known& known : known_) {
     if (known.fd >= 0) ::close(known.fd);

@@ -32,6 +32,8 @@ class RungFifos {
 
   // True once a byte stands in that FIFO, this one's or another's: its poller is woken. `fifo` is the word of the slot.
   bool ring(const Region& region, uint32_t slot, uint64_t fifo);
+  // Closes the one of that slot, whose process is gone.
+  void forget(uint32_t slot);
   void close();
 
  private:

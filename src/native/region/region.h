@@ -183,6 +183,8 @@ class Region {
   HostLine<SleepLine>& sleep() const { return process(slot_).sleep; }
   // Which FIFO this process's event loop polls, 0 none.
   void polls(uint64_t fifo, Site site = {}) const { publication_.set<&SleepLine::fifo>(role::Sleeper(), sleep(), fifo, site); }
+  // Gives up the descriptor of a process that has gone.
+  void forgetFifo(uint32_t slot) const { rungFifos_.forget(slot); }
   // Whether FIFOs can lie beside the region's file.
   bool mayHaveFifos() const { return fd_ >= 0 && !path_.empty() && backing_.kind == Backing::Kind::file; }
   void sleepFor(uint32_t reasons, Site site = {}) const {

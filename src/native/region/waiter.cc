@@ -116,6 +116,7 @@ bool Waiter::processesChanged() {
     const uint64_t generation = p.observe<&ProcessOwner::generation>(region_->process(i).owner);
     if (generation == seen.generation && !seen.alive) continue;
     const bool alive = region_->processAlive(i, generation);
+    if (!alive) region_->forgetFifo(i);
     changed = changed || generation != seen.generation || !alive;
     seen = {generation, alive};
   }

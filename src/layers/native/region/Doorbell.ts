@@ -5,9 +5,15 @@
  * the native side says so (`startWaiter`). While a fiber waits a timer looks for what rings no bell: the death of processes,
  * and a ring whose process was killed or stopped ahead of it.
  */
+import * as Context from "effect/Context"
 import { closeSync } from "node:fs"
 import { Socket } from "node:net"
 import type { RegionHandle } from "../../../native/binding.ts"
+
+/** By what an attachment is rung that begins now. Where no FIFO can be had it is a thread all the same. */
+export const DoorbellKind = Context.Reference<"fifo" | "thread">("ringfence/layers/DoorbellKind", {
+  defaultValue: () => mayPoll ? "fifo" : "thread"
+})
 
 type Handle = Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter" | "waiterHeard" | "waiterLook">
 
@@ -20,13 +26,13 @@ export class Doorbell {
   #looking: NodeJS.Timeout | undefined
 
   /** Calls `rung` on the event loop at most once for each arming. */
-  constructor(handle: Handle, rung: () => void) {
+  constructor(handle: Handle, rung: () => void, kind: "fifo" | "thread") {
     this.#handle = handle
     this.#rung = () => {
       this.#isArmed = false
       rung()
     }
-    const fifo = handle.startWaiter(this.#rung, mayPoll)
+    const fifo = handle.startWaiter(this.#rung, kind === "fifo")
     this.#socket = fifo < 0 ? undefined : this.#polling(fifo)
   }
 

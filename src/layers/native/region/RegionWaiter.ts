@@ -47,10 +47,10 @@ export class RegionWaiter {
   #asking: { readonly timer: NodeJS.Timeout; readonly dueMillis: number } | undefined
   #closed = false
 
-  constructor(handle: RegionHandle, region: string) {
+  constructor(handle: RegionHandle, region: string, doorbell: "fifo" | "thread" = "fifo") {
     this.#handle = handle
     this.#region = region
-    this.#doorbell = new Doorbell(handle, () => this.#woken())
+    this.#doorbell = new Doorbell(handle, () => this.#woken(), doorbell)
   }
 
   /** Waits for changes of given kinds, of `sleepsFor`: no other change rings the doorbell. */
