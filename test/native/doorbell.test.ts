@@ -41,6 +41,9 @@ const attached = (region: string) =>
 
 type Attached = NativeRegion["Service"]
 
+/** The pool of threads that creates regions is there from the first creation on. */
+const poolIsThere = Effect.scoped(created(freshRegion("pool")))
+
 /** Rings a sleeper through the memory, once it sleeps, and returns the milliseconds until its fiber went on. */
 const millisToWake = (ringer: Attached, sleeper: Attached): Effect.Effect<number, CxlMemory.RegionLost> =>
   Effect.gen(function*() {
@@ -89,6 +92,7 @@ describe.skipIf(process.platform !== "linux")("a doorbell", () => {
 
   live("is a thread where that is asked for, and in anonymous memory", (region) =>
     Effect.gen(function*() {
+      yield* poolIsThere
       const before = threads()
       const ringer = yield* created(region)
       const sleeper = yield* attached(region)
