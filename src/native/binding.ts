@@ -109,15 +109,13 @@ export interface RegionHandle {
   close(): void
 
   /**
-   * The descriptor of a FIFO, if the caller `polls` and there is one to be had: it empties the FIFO, asks `waiterHeard`, and
-   * ten times a second while it waits `waiterLook`; and it closes the FIFO ahead of the region. Else -1: a thread calls
-   * `wake` at most once for each arming. The thread may also come later, to the aid of a FIFO that some process cannot ring.
+   * The descriptor of a FIFO, if the caller `polls` and there is one to be had: it empties the FIFO and asks `waiterHeard`, and
+   * it closes the FIFO ahead of the region. What rings no FIFO calls `wake`. Else -1: a thread calls `wake`. Either happens at
+   * most once for each arming. The thread may also come later, to the aid of a FIFO that some process cannot ring.
    */
   startWaiter(wake: () => void, polls?: boolean): number
   /** Whether it was armed, and must look at what it waits for. */
   waiterHeard(): boolean
-  /** The same, for what rings no FIFO. */
-  waiterLook(): boolean
   armWaiter(reasons: number): void
   disarmWaiter(): void
   /**

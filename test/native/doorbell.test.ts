@@ -79,6 +79,7 @@ describe.skipIf(process.platform !== "linux")("a doorbell", () => {
     "is a FIFO that the event loop polls, without a thread, and goes with the region's name",
     (region) =>
       Effect.gen(function*() {
+        yield* poolIsThere
         const before = threads()
         const ringer = yield* created(region)
         const sleeper = yield* attached(region)

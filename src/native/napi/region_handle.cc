@@ -74,7 +74,6 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::closeRegion>("close"),
                       InstanceMethod<&RegionHandle::startWaiter>("startWaiter"),
                       InstanceMethod<&RegionHandle::waiterHeard>("waiterHeard"),
-                      InstanceMethod<&RegionHandle::waiterLook>("waiterLook"),
                       InstanceMethod<&RegionHandle::armWaiter>("armWaiter"),
                       InstanceMethod<&RegionHandle::disarmWaiter>("disarmWaiter"),
                       InstanceMethod<&RegionHandle::lives>("lives"),
@@ -209,7 +208,10 @@ Napi::Value RegionHandle::startWaiter(const Napi::CallbackInfo& info) {
   waiter_ = std::make_unique<Waiter>(region_, [wake = wake_] { wake.NonBlockingCall(); });
   const bool polls = info[1].IsBoolean() && info[1].As<Napi::Boolean>();
   const int fd = polls ? waiter_->listen() : -1;
-  if (fd >= 0) return fifo(fd);
+  if (fd >= 0) {
+    looking_ = std::make_unique<LoopTimer>(info.Env(), Waiter::lookMillis, [this] { look(); });
+    return fifo(fd);
+  }
   const Status started = waiter_->start();
   if (started.ok()) return fifo(-1);
   endWaiter();
@@ -221,15 +223,13 @@ Napi::Value RegionHandle::waiterHeard(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), waiter_ != nullptr && waiter_->heard());
 }
 
-// waiterLook(): the same ten times a second while a caller that polls waits.
-Napi::Value RegionHandle::waiterLook(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), waiter_ != nullptr && waiter_->look());
-}
-
 // armWaiter(reasons): SleepBits.
 void RegionHandle::armWaiter(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr || waiter_ == nullptr) return;
-  if (waiter_->threaded()) wake_.Ref(info.Env());
+  // Who polls keeps the process alive by that.
+  if (looking_ == nullptr) wake_.Ref(info.Env());
+  armedSinceLook_ = true;
+  if (looking_ != nullptr) looking_->start();
   waiter_->arm(word(info[0]));
 }
 
@@ -239,8 +239,16 @@ void RegionHandle::disarmWaiter(const Napi::CallbackInfo& info) {
   wake_.Unref(info.Env());
 }
 
+// Ends once nothing has waited since the last look, so that an idle process is not woken.
+void RegionHandle::look() {
+  if (!armedSinceLook_) return looking_->stop();
+  armedSinceLook_ = waiter_->armed();
+  if (waiter_->look()) wake_.NonBlockingCall();
+}
+
 void RegionHandle::endWaiter() {
   if (waiter_ == nullptr) return;
+  looking_.reset();
   if (!atExit_.IsEmpty()) atExit_.Remove(Env());
   waiter_->stop();
   waiter_.reset();

@@ -11,7 +11,7 @@ namespace ringfence {
 namespace {
 
 // How often a waiter asks the operating system which processes live.
-constexpr std::chrono::milliseconds liveness{100};
+constexpr std::chrono::milliseconds liveness{Waiter::lookMillis};
 
 }  // namespace
 

@@ -37,6 +37,8 @@ class Waiter {
   bool heard() { return disarmed(); }
   // The same ten times a second while it is armed: for deaths, and rings that did not come.
   bool look();
+  static constexpr int64_t lookMillis = 100;
+  bool armed() const { return armed_.load(std::memory_order_seq_cst); }
   // Whether a thread runs.
   bool threaded() const { return thread_.running(); }
   Waiter(const Waiter&) = delete;

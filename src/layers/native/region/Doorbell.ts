@@ -2,8 +2,8 @@
  * The doorbell of an attachment: a FIFO that the event loop polls itself, or a thread where no FIFO can be had.
  *
  * A ring of the FIFO is one wake-up, that of the event loop. The thread takes two, and a FIFO is not to be had everywhere:
- * the native side says so (`startWaiter`). While a fiber waits a timer looks for what rings no bell: the death of processes,
- * and a ring whose process was killed or stopped ahead of it.
+ * the native side says so (`startWaiter`). While a fiber waits the native side also looks for what rings no bell: the death of
+ * processes, and a ring whose process was killed or stopped ahead of it.
  */
 import * as Context from "effect/Context"
 import { closeSync } from "node:fs"
@@ -15,47 +15,34 @@ export const DoorbellKind = Context.Reference<"fifo" | "thread">("ringfence/laye
   defaultValue: () => mayPoll ? "fifo" : "thread"
 })
 
-type Handle = Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter" | "waiterHeard" | "waiterLook">
+type Handle = Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter" | "waiterHeard">
 
 export class Doorbell {
   readonly #handle: Handle
   readonly #rung: () => void
   readonly #socket: Socket | undefined
-  #isArmed = false
-  #wasArmed = false
-  #looking: NodeJS.Timeout | undefined
 
   /** Calls `rung` on the event loop at most once for each arming. */
   constructor(handle: Handle, rung: () => void, kind: "fifo" | "thread") {
     this.#handle = handle
-    this.#rung = () => {
-      this.#isArmed = false
-      rung()
-    }
-    const fifo = handle.startWaiter(this.#rung, kind === "fifo")
+    this.#rung = rung
+    const fifo = handle.startWaiter(rung, kind === "fifo")
     this.#socket = fifo < 0 ? undefined : this.#polling(fifo)
   }
 
   /** While it is armed it keeps the process alive. */
   arm(reasons: number): void {
-    this.#isArmed = true
-    this.#wasArmed = true
-    if (this.#socket !== undefined) {
-      this.#socket.ref()
-      this.#looking ??= setInterval(this.#look, lookMillis).unref()
-    }
+    this.#socket?.ref()
     this.#handle.armWaiter(reasons)
   }
 
   disarm(): void {
-    this.#isArmed = false
     this.#socket?.unref()
     this.#handle.disarmWaiter()
   }
 
   /** Before the region is closed: another process may have its slot then, and poll the same FIFO. */
   close(): void {
-    clearInterval(this.#looking)
     this.#socket?.destroy()
   }
 
@@ -69,7 +56,7 @@ export class Doorbell {
     try {
       const onread = { buffer: new Uint8Array(bytesAtOnce), callback }
       const socket = new Socket({ fd: fifo, readable: true, writable: false, onread })
-      // What a broken FIFO does not ring the timer finds.
+      // What a broken FIFO does not ring the native look finds.
       socket.on("error", () => undefined)
       return socket.unref()
     } catch (error) {
@@ -77,25 +64,11 @@ export class Doorbell {
       throw error
     }
   }
-
-  // Ends once nothing has waited for a while, so that an idle process is not woken.
-  readonly #look = (): void => {
-    if (!this.#wasArmed) {
-      clearInterval(this.#looking)
-      this.#looking = undefined
-      return
-    }
-    this.#wasArmed = this.#isArmed
-    if (this.#handle.waiterLook()) this.#rung()
-  }
 }
 
 // --- internal ---
 
 /** Sockets over descriptors are Node's own; other runtimes have the thread. */
 const mayPoll = process.versions["bun"] === undefined && process.versions["deno"] === undefined
-
-/** How often a waiting process asks which other processes live. */
-const lookMillis = 100
 
 const bytesAtOnce = 64
