@@ -13,13 +13,16 @@ Function* found(const char* name) {
 }
 
 struct Libuv {
+  decltype(napi_get_uv_event_loop)* loopOf = found<decltype(napi_get_uv_event_loop)>("napi_get_uv_event_loop");
   decltype(uv_timer_init)* init = found<decltype(uv_timer_init)>("uv_timer_init");
   decltype(uv_timer_start)* start = found<decltype(uv_timer_start)>("uv_timer_start");
   decltype(uv_timer_stop)* stop = found<decltype(uv_timer_stop)>("uv_timer_stop");
   decltype(uv_unref)* unref = found<decltype(uv_unref)>("uv_unref");
   decltype(uv_close)* close = found<decltype(uv_close)>("uv_close");
 
-  bool isThere() const { return init != nullptr && start != nullptr && stop != nullptr && unref != nullptr && close != nullptr; }
+  bool isThere() const {
+    return loopOf != nullptr && init != nullptr && start != nullptr && stop != nullptr && unref != nullptr && close != nullptr;
+  }
 };
 
 const Libuv& libuv() {
@@ -34,7 +37,7 @@ uv_handle_t* handleOf(uv_timer_t& timer) { return reinterpret_cast<uv_handle_t*>
 LoopTimer::LoopTimer(Napi::Env env, uint64_t everyMillis, std::function<void()> call)
     : everyMillis_(everyMillis), call_(std::move(call)) {
   uv_loop_t* loop = nullptr;
-  if (!libuv().isThere() || napi_get_uv_event_loop(env, &loop) != napi_ok) return;
+  if (!libuv().isThere() || libuv().loopOf(env, &loop) != napi_ok) return;
   auto made = std::make_unique<Handle>();
   if (libuv().init(loop, &made->timer) != 0) return;
   handle_ = made.release();
