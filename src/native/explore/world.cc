@@ -106,7 +106,11 @@ bool Sleeper::sleeps() {
   }
   constexpr int lookMillis = 100;
   pollfd polled{fifo_, POLLIN, 0};
-  if (poll(&polled, 1, lookMillis) == 0) return !called_ && !waiter_.look();
+  if (poll(&polled, 1, lookMillis) == 0) {
+    const bool finds = !called_ && waiter_.look();
+    wasLate_ = wasLate_ || finds;
+    return !called_ && !finds;
+  }
   uint8_t bytes[64];
   static_cast<void>(!read(fifo_, bytes, sizeof(bytes)));
   return !waiter_.heard() && !called_;

@@ -83,6 +83,8 @@ class Sleeper {
 
   uint64_t lives() const { return waiter_.lives(); }
   bool threaded() const { return waiter_.threaded(); }
+  // Whether a look has found what no ring told.
+  bool wasLate() const { return wasLate_; }
   // Where a wake-up may take until the sleeper's next look at its own word.
   void mayBeLate(bool late) { mayBeLate_ = late; }
   // Ends the waiting, as an attachment does that closes.
@@ -98,6 +100,7 @@ class Sleeper {
   Actor* sleeping_ = nullptr;
   bool called_ = false;
   bool mayBeLate_ = false;
+  bool wasLate_ = false;
 };
 
 // The newest epoch of a region's heads, as they lie in memory.
