@@ -81,14 +81,14 @@ void lookAtEnd() {
 // Never destroyed: its contents lay in the arena, which was reset.
 void forgetLooks() { new (&looks) std::vector<std::function<void()>>(); }
 
-Sleeper::Sleeper(std::shared_ptr<Region> region) : waiter_(std::move(region), [this] {
+Sleeper::Sleeper(std::shared_ptr<Region> region, Rings rings) : waiter_(std::move(region), [this] {
   // The call to the event loop goes through a lock, so the loop sees what this thread stored before.
   makeDelayedStores();
   Model::now().releaseOfSystem();
   called_ = true;
   if (sleeping_ != nullptr) Scheduler::wake(*sleeping_);
 }) {
-  if (ringing() == Rings::byFifo) fifo_ = waiter_.listen();
+  if (rings == Rings::byFifo) fifo_ = waiter_.listen();
   if (fifo_ < 0) expectOk(waiter_.start(), "starting the waiter");
 }
 

@@ -79,7 +79,7 @@ void lookAtEnd();
 // Waits as a process's event loop does: looks, arms, looks again, and sleeps until it is called.
 class Sleeper {
  public:
-  explicit Sleeper(std::shared_ptr<Region> region);
+  explicit Sleeper(std::shared_ptr<Region> region, Rings rings = ringing());
 
   uint64_t lives() const { return waiter_.lives(); }
   bool threaded() const { return waiter_.threaded(); }

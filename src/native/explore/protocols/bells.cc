@@ -45,10 +45,11 @@ void twoRing() {
 
 void succeeds(bool remade) {
   const auto region = made(ringGeometry());
-  Attached writer(*region, "writer", false);
+  Attached writer(*region, "writer", false, false);
   Attached first(*region, "first reader");
   const Asked asked = between(writer, first);
   Program next("next reader", true);
+  const auto closed = make_shared<bool>(false);
   const auto ready = make_shared<bool>(false);
   first.program.runs([=, at = first.region, sleeper = first.sleeper] {
     asked.receiving->receive(*sleeper, 0);
@@ -56,10 +57,12 @@ void succeeds(bool remade) {
     const std::string fifo = fifoNameOf(*at);
     at->close();
     if (remade) unlink(fifo.c_str());
+    *closed = true;
   });
   next.runs([=] {
+    for (Patience patience; !*closed && !Scheduler::now().deaths() && patience.lasts();) continue;
     const auto at = attachedTo(*region, "next reader");
-    const auto sleeper = make_shared<Sleeper>(at);
+    const auto sleeper = make_shared<Sleeper>(at, Rings::byFifo);
     atEnd([at, sleeper] {});
     const char* fault = nullptr;
     auto reader = openedReader(at, "ring", fault);
@@ -88,9 +91,9 @@ void remade() { succeeds(true); }
 // own word, and has a thread from then on.
 void elsewhere() {
   const auto region = made(ringGeometry());
-  Attached writer(*region, "writer", false);
+  Attached writer(*region, "writer", false, false);
   writer.program.process().isElsewhere = true;
-  Attached reader(*region, "reader", true, false);
+  Attached reader(*region, "reader");
   const Asked asked = between(writer, reader);
   writer.program.runs([=] {
     asked.sending->send(0, nullptr);
