@@ -103,7 +103,8 @@ void elsewhere() {
   });
   reader.program.runs([=, sleeper = reader.sleeper] {
     sleeper->mayBeLate(true);
-    asked.receiving->receive(*sleeper, 0);
+    const auto hasRead = [&] { return asked.receiving->take() && !asked.receiving->numbers().empty(); };
+    sleeper->until(sleepsForFrames, "a frame", hasRead, [] { return false; });
     // A look also finds that the writer has died, and one that is stopped may have taken the sleep word and rung nothing yet.
     const bool untold = sleeper->wasLate() && !Scheduler::now().deaths() && !Scheduler::now().stops();
     expect(sleeper->threaded() || !untold, "no thread comes to the aid of a FIFO that was not rung");
