@@ -27,7 +27,6 @@ constexpr Defect allDefects[] = {
     {"an attachment gives room back in silence", "ring", "attach"},
     {"a ring without a writer never ends", "ring", "open"},
     {"a sleep word without its bit", "ring", "wake by FIFO"},
-    {"a FIFO's word without its fence", "bells", "heir"},
     {"the FIFO of a former process is rung", "bells", "remade"},
     {"a ring that no FIFO takes is kept quiet", "bells", "elsewhere"},
     {"hold of a removed name", "region", "holding"},

@@ -49,8 +49,8 @@ Rung Region::wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) 
   return ringOne(process(slot).bell, slot, publication_.observe<&SleepLine::fifo>(sleep));
 }
 
-// SYNC: the FIFO is read behind the sleep word, which its sleeper sets behind it (Waiter::listen). Where the FIFO does not
-// take the byte (it lies in another mount namespace, this user may not write it, no descriptor is left) the bell is a
+// SYNC: the FIFO is read behind the sleep word, and its sleeper sets it ahead of the fence behind which it looks and sleeps
+// (Waiter::arm). Where the FIFO does not take the byte (it lies in another mount namespace, this user may not write it, no descriptor is left) the bell is a
 // futex, in case a thread of the sleeper's sleeps there; and where no thread does, the sleeper learns from `unheard` that
 // it needs one, at its next look at its own word (Waiter::look).
 Rung Region::ringOne(HostLine<BellLine>& bell, uint32_t slot, uint64_t fifo) const {

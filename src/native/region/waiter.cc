@@ -58,8 +58,9 @@ Status Waiter::startThread() {
   return thread_.start([this, heard] { run(heard); });
 }
 
-// SYNC: the full fence puts the FIFO's word ahead of every sleep word that follows. A process that takes one of those reads
-// this FIFO behind it, and none that a former process of the slot polled (Region::wakeProcess).
+// SYNC: the fence of each arm() puts the FIFO's word ahead of the sleep. A process that takes the sleep word ahead of that
+// fence has published before, which the look behind the fence sees; one that takes it later reads this FIFO, and none that a
+// former process of the slot polled (Region::ringOne).
 int Waiter::listen() {
   processesChanged();
   uint64_t fifo = 0;
@@ -68,7 +69,6 @@ int Waiter::listen() {
   const Publication& p = region_->publication();
   unheard_ = p.observe<&BellLine::unheard>(region_->bell());
   region_->polls(fifo);
-  if (!planted("a FIFO's word without its fence")) static_cast<void>(p.fullFence());
   listens_ = true;
   return fd;
 }
