@@ -100,6 +100,7 @@ void Sleeper::close() {
 
 // True while it has not been called. What it must look at after the call it has not looked at before.
 bool Sleeper::sleeps() {
+  if (called_) return false;
   if (fifo_ < 0) {
     Scheduler::now().wait("its call");
     return !called_;
