@@ -1,5 +1,5 @@
 /**
- * What the faults of the torture have in common: whom they hit, and how it is seen that the log goes on.
+ * What the faults of the torture have in common: which process each of them hits, and how the run sees that the log goes on.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -69,7 +69,7 @@ TEST("a session in any slot is adopted within as many passes as there are slots,
   CHECK(atOnce < 5);
 }
 
-TEST("a batch that a session lacks is found by the next pass in whatever lane it lies") {
+TEST("a batch that a session lacks is found by the next pass in any lane") {
   Wide at(orderSession);
   Publishing publishing(at.log.open(at.topic));
   for (uint32_t missing = 0; missing < 6; missing += 1) {

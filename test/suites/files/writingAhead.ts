@@ -1,5 +1,6 @@
 /**
- * Blocks that are written ahead of their commit block: nothing to any reader until then, in whatever order the disk answers.
+ * Blocks that are written ahead of their commit block: no reader takes them for written until then, in each order of the
+ * disk's answers.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
