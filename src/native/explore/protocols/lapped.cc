@@ -21,7 +21,11 @@ class Following {
  public:
   Following(std::shared_ptr<Region> region, Claim claim) : region_(std::move(region)), reader_(region_, 0, claim, 4) {}
 
-  void attach() { expectOk(reader_.attach(From::start, 0), "attaching a reader that holds nothing back"); }
+  // What was trimmed ahead of its beginning is not missing: it begins at the frontier, which the firm one may not have reached.
+  void attach() {
+    expectOk(reader_.attach(From::start, 0), "attaching a reader that holds nothing back");
+    next_ = reader_.position();
+  }
   uint64_t next() const { return next_; }
 
   // `served`: by one server alone, so what is missing lies below its firm frontier.
