@@ -26,7 +26,7 @@ describe("offer", () => {
       assert.isAbove(rounds.length, 0)
     }).pipe(Effect.scoped, Effect.provide(native.embedded({ geometry: { clients: 1, brokers: 4 } }))))
 
-  // With an own accessor in the handle the log carried a fifth less: the compiler did not inline `offer` into its callers.
+  // With an own accessor in the handle the log carried a fifth less (docs/benchmarks.md).
   it.live("is one of plain properties: the handle has no accessor of its own", () =>
     Effect.gen(function*() {
       const publisher = yield* Publisher.open(Topic.make("records"))
