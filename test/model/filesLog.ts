@@ -19,9 +19,12 @@ export class KnownLog {
   readonly #batches: Array<StoredBatch> = []
   readonly #records = new Map<string, number>()
   readonly #payloadMost: number
+  readonly #uniformBytes: number
 
-  constructor(payloadMost = 40) {
+  /** `payloadMost`: the length that records of several lengths stay below; `uniformBytes`: the length of the others. */
+  constructor(payloadMost = 40, uniformBytes = 8) {
     this.#payloadMost = payloadMost
+    this.#uniformBytes = uniformBytes
   }
 
   at(index: number): StoredBatch {
@@ -50,7 +53,7 @@ export class KnownLog {
     const isUniform = index % 3 !== 0
     const lengths = Uint32Array.from(
       { length: messageCount },
-      (_, i) => isUniform ? 8 : (index * 7 + i) % this.#payloadMost
+      (_, i) => isUniform ? this.#uniformBytes : (index * 7 + i) % this.#payloadMost
     )
     const payload = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
     payload.forEach((_, i) => payload[i] = (index * 31 + i) & 0xff)
@@ -62,7 +65,7 @@ export class KnownLog {
       batchSequence: Math.floor(index / 5),
       firstMessage: index * 3,
       broker: index % 2,
-      uniformBytes: isUniform ? 8 : 0,
+      uniformBytes: isUniform ? this.#uniformBytes : 0,
       lengths: isUniform ? undefined : lengths,
       payload,
       publishedMillis: 1_700_000_000_000 + index * 10 + 0.25,

@@ -33,6 +33,22 @@ export const writing = (backend: DiskBackend): void => {
         assert.strictEqual(report.topics[0]!.segments.reduce((sum, { batches }) => sum + batches, 0), 120)
       }))
 
+    it.live("a group of many chunks comes back whole, while those behind it are read ahead", () =>
+      Effect.gen(function*() {
+        // The largest blocks are of 400 KB in one log, and larger than a chunk in the other.
+        for (const [recordBytes, batches] of [[100_000, 90], [700_000, 16]] as const) {
+          const disk = yield* backend.make
+          const log = new KnownLog(40, recordBytes)
+          yield* withTopic(disk, (topic) => fill(topic, log, batches, batches / 2), {
+            segmentBytes: 10_000_000,
+            stagingBytes: 20_000_000
+          })
+          const outside = (yield* readReplicaFiles(disk.disk, `${disk.dir}/replica`)).topics.get("orders")!
+          assert.strictEqual(yield* readKnown(outside, log, 0), batches)
+          assert.deepStrictEqual(damageOf(yield* verify(disk.disk, `${disk.dir}/replica`)), [])
+        }
+      }))
+
     it.live("a reader begins with the batch that holds a position", () =>
       Effect.gen(function*() {
         const disk = yield* backend.make

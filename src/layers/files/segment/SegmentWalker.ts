@@ -33,8 +33,8 @@ export class SegmentWalker {
   readonly #window: FileWindow
   #offset: number
   #place: Place
-  /** The group under way: its blocks so far, their bytes, and the checksum of their checksums. */
-  #blocks: Array<number> = []
+  /** The group under way: its batches so far, the bytes of their blocks, and the checksum of their checksums. */
+  #batches: Array<StoredBatch | undefined> = []
   #bytes = 0
   #groupCrc = 0
 
@@ -61,44 +61,48 @@ export class SegmentWalker {
 
   /** The next valid group. After a tail it looks at the same place again: the file may have grown. */
   readonly next: Effect.Effect<Group | Tail, DiskError> = Effect.suspend(() => {
+    this.#window.letGo()
+    return this.#follow
+  })
+
+  readonly #follow: Effect.Effect<Group | Tail, DiskError> = Effect.suspend(() => {
     const found = this.#parse()
     return typeof found === "number" ? this.#readOn(found) : Effect.succeed(found)
   })
 
   #readOn(wanted: number): Effect.Effect<Group | Tail, DiskError> {
+    const at = this.#offset + this.#bytes
     const reading = Effect.flatMap(
-      this.#window.advance(this.#offset, wanted),
-      (held) => held ? this.next : Effect.succeed(this.#cut(this.#window.filled))
+      this.#window.advance(at, wanted),
+      (held) => held ? this.#follow : Effect.succeed(this.#cut(this.#window.from + this.#window.filled))
     )
     if (wanted <= this.#window.bytes.bytes.length) return reading
     // Ask first: a damaged length must not make the window grow beyond the file.
-    return Effect.flatMap(
-      this.#file.size,
-      (size) => this.#offset + wanted <= size ? reading : Effect.succeed(this.#cut(size - this.#offset))
-    )
+    return Effect.flatMap(this.#file.size, (size) => at + wanted <= size ? reading : Effect.succeed(this.#cut(size)))
   }
 
-  #cut(left: number): Tail {
-    return left <= 0 ? this.#tail(undefined) : this.#fault("the file ends within it")
+  /** `end`: of the file, or of what was read of it. */
+  #cut(end: number): Tail {
+    return end <= this.#offset ? this.#tail(undefined) : this.#fault("the file ends within it")
   }
 
-  /** A group, a tail, or the bytes from the group's beginning that must be read to know. */
+  /** A group, a tail, or the bytes from the next block's beginning that must be read to know. */
   #parse(): Group | Tail | number {
     const { bytes, filled, from } = this.#window
     const start = this.#offset - from
     for (;;) {
       const at = start + this.#bytes
-      if (at + sizes.block > filled) return this.#bytes + sizes.block
+      if (at + sizes.block > filled) return sizes.block
       const length = bytes.view.getUint32(at + block.length.at, true)
       const kind = bytes.view.getUint32(at + block.kind.at, true)
       const wrong = wrongBlock(kind, length)
       if (wrong !== undefined) return this.#fault(wrong)
-      if (at + length > filled) return this.#bytes + length
+      if (at + length > filled) return length
       if (kind === kinds.commit) return this.#commit(at)
       const crc = crcOf(bytes, at + block.length.at, at + length)
       if (bytes.view.getUint32(at + block.crc.at, true) !== crc) return this.#fault("its checksum is wrong")
       this.#groupCrc = crcOf(bytes, at, at + block.length.at, this.#groupCrc)
-      this.#blocks.push(this.#bytes)
+      this.#batches.push(readBatch(bytes, at))
       this.#bytes += length
     }
   }
@@ -108,10 +112,10 @@ export class SegmentWalker {
     const commit = readCommit(bytes, at, this.#offset + this.#bytes, this.#salt)
     if (commit === undefined) return this.#fault("its checksum is wrong, or it was written for another place")
     if (
-      commit.previousEnd !== this.#offset || commit.batches !== this.#blocks.length
+      commit.previousEnd !== this.#offset || commit.batches !== this.#batches.length
       || commit.groupCrc !== this.#groupCrc
     ) return this.#fault("it covers other blocks than those before it")
-    const batches = this.#batches()
+    const batches = this.#inOrder()
     if (typeof batches === "string") return this.#fault(batches)
     const last = batches.at(-1)
     const next = last === undefined ? this.#place : behind(last)
@@ -124,12 +128,10 @@ export class SegmentWalker {
     return { kind: "group", batches, commit }
   }
 
-  #batches(): ReadonlyArray<StoredBatch> | string {
-    const { bytes, from } = this.#window
+  #inOrder(): ReadonlyArray<StoredBatch> | string {
     const batches: Array<StoredBatch> = []
     let place = this.#place
-    for (const at of this.#blocks) {
-      const batch = readBatch(bytes, this.#offset - from + at)
+    for (const batch of this.#batches) {
       if (batch === undefined) return "the numbers of a batch do not add up"
       if (batch.index !== place.index || batch.position !== place.position) return "a batch is not the next one"
       batches.push(batch)
@@ -150,7 +152,7 @@ export class SegmentWalker {
   }
 
   #forget(): void {
-    this.#blocks = []
+    this.#batches = []
     this.#bytes = 0
     this.#groupCrc = 0
   }

@@ -48,14 +48,13 @@ const claims = (
 ): Effect.Effect<Commit | undefined, DiskError> =>
   Effect.gen(function*() {
     const window = new FileWindow(file, offset)
-    let held = yield* window.advance(offset, sizes.commit)
-    while (held) {
-      let at = 0
-      for (; at + sizes.commit <= window.filled; at += alignment) {
-        const commit = readCommit(window.bytes, at, window.from + at, salt)
+    let at = offset
+    while (yield* window.advance(at, sizes.commit)) {
+      window.letGo()
+      for (; at + sizes.commit <= window.from + window.filled; at += alignment) {
+        const commit = readCommit(window.bytes, at - window.from, at, salt)
         if (commit !== undefined && wanted(commit)) return commit
       }
-      held = yield* window.advance(window.from + at, sizes.commit)
     }
     return undefined
   })
