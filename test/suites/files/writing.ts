@@ -36,7 +36,7 @@ export const writing = (backend: DiskBackend): void => {
     it.live("a group of many chunks comes back whole, while those behind it are read ahead", () =>
       Effect.gen(function*() {
         // The largest blocks are of 400 KB in one log, and larger than a chunk in the other.
-        for (const [recordBytes, batches] of [[100_000, 90], [700_000, 16]] as const) {
+        for (const [recordBytes, batches] of [[100_000, 48], [700_000, 8]] as const) {
           const disk = yield* backend.make
           const log = new KnownLog(40, recordBytes)
           yield* withTopic(disk, (topic) => fill(topic, log, batches, batches / 2), {

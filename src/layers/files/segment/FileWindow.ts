@@ -203,7 +203,9 @@ export class FileWindow {
         const last = this.#ahead.at(-1)
         const at = last === undefined ? from : last.at + chunkOf(last.chunk).length
         const chunk = this.#buffers.take()
-        const reading = yield* Effect.forkIn(this.#file.read(at, chunkOf(chunk)), this.#scope, { startImmediately: true })
+        const reading = yield* Effect.forkIn(this.#file.read(at, chunkOf(chunk)), this.#scope, {
+          startImmediately: true
+        })
         this.#ahead.push({ at, chunk, reading })
       }
     })
