@@ -154,10 +154,12 @@ const reading = (
 ): Effect.Effect<void, OpenReaderError | HistoryUnreadable> =>
   Effect.gen(function*() {
     let waitsSince: number | undefined
+    let seen: Seen | undefined
     while (true) {
       yield* joined.untilTaken
       const { position } = reader.next()
-      const { durable = 0, end, start } = yield* live.bounds
+      seen = yield* boundsBeside(live, position, seen)
+      const { durable = 0, end, start } = seen.bounds
       // Not at once where memory begins: publishers wait for a reader there, or leave it behind again.
       if (position >= start + (end - start) / 4 && (yield* join())) return
       const mayRead = !isDurable || position < durable
@@ -173,6 +175,23 @@ const reading = (
       if (now - waitsSince >= behindMillis) return yield* Effect.fail(ended(topic.name, position, start))
       yield* Effect.sleep(lookMillis)
     }
+  })
+
+interface Seen {
+  readonly bounds: TopicBounds
+  readonly atMillis: number
+}
+
+/**
+ * The bounds as they were seen last while they tell as much: what is trimmed or durable only rises, and a look at the whole log
+ * for each group of the files costs as much as a part of reading it.
+ */
+const boundsBeside = (live: LiveLog, position: number, seen: Seen | undefined) =>
+  Effect.gen(function*() {
+    const atMillis = yield* Clock.currentTimeMillis
+    const isAhead = seen !== undefined && position < Math.min(seen.bounds.start, seen.bounds.durable ?? Infinity)
+    if (seen !== undefined && isAhead && atMillis - seen.atMillis < lookMillis) return seen
+    return { bounds: yield* live.bounds, atMillis }
   })
 
 /** Attaches where the files have come to. False when memory has trimmed the position meanwhile. */
