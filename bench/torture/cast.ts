@@ -243,6 +243,10 @@ export class Cast {
     return this.clientsOf(TortureTopic.name).includes(reader) ? TortureTopic.name : StoredTopic.name
   }
 
+  get living(): ReadonlyArray<Part> {
+    return [...this.servers, ...this.replicas.values(), ...this.clients].filter(({ ended }) => ended === undefined)
+  }
+
   /** A client or a replica that has ended although no fault ended it. */
   endedEarly(): string | undefined {
     const part = [...this.clients, ...this.replicas.values()].find(({ ended }) => ended !== undefined)

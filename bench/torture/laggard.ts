@@ -33,6 +33,16 @@ const noteMissed = Effect.fnUntraced(function*(job: LaggardJob, handle: Subscrib
   write({ _tag: "Missed", start, count: count - aheadCount, records: records - aheadRecords })
 })
 
+/** Nothing damages the memory of the torture: what contradicts itself is a copy that was written over. */
+const pulledFrom = ({ position, pull }: SubscriberHandle<Uint8Array>, write: Write) =>
+  Effect.timeoutOrElse(pull, { duration: 100, orElse: () => Effect.succeed([]) }).pipe(
+    Effect.tapError(({ _tag }) =>
+      Effect.sync(() => {
+        if (_tag === "LogCorrupt") write({ _tag: "Torn", position: position() })
+      })
+    )
+  )
+
 runPart(LaggardJob, (job, { end, reached, regionId, write }) =>
   Effect.gen(function*() {
     if (job.plant !== undefined) plantBelow(job.plant)
@@ -43,7 +53,7 @@ runPart(LaggardJob, (job, { end, reached, regionId, write }) =>
     write({ _tag: "Attached", position, ...options })
     reached(0, position)
     while (position < (end() ?? Infinity)) {
-      const pulled = yield* Effect.timeoutOrElse(handle.pull, { duration: 100, orElse: () => Effect.succeed([]) })
+      const pulled = yield* pulledFrom(handle, write)
       let records = 0
       for (const batch of pulled) {
         if (batch.gap !== undefined) write({ _tag: "Gap", ...batch.gap })

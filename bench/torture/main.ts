@@ -22,6 +22,7 @@ import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { countFlag } from "../../src/programs/cli/units.ts"
 import { Cast, replicaNames } from "./cast.ts"
 import { faults, kindsOf, passesReaders } from "./faults/faults.ts"
+import { killed } from "./faults/recovery.ts"
 import { endOf, noteFiles, noteRegion } from "./faults/restored.ts"
 import { type Plant, plants, StoredTopic, TortureTopic } from "./jobs.ts"
 import { until } from "./processes.ts"
@@ -39,7 +40,9 @@ const flags = {
     Flag.optional
   ),
   plant: Flag.Literals("plant", plants).pipe(
-    Flag.withDescription("Plants a fault below replicas or readers, which the verdict must find, and does what shows it"),
+    Flag.withDescription(
+      "Plants a fault below replicas or readers, which the verdict must find, and does what shows it"
+    ),
     Flag.optional
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
@@ -113,6 +116,8 @@ const run = (seed: number, millis: number, folder: string, plant: Plant | undefi
         : { inflicted: [], stuck: `the start: ${started.failure.message}` }
       for (const found of cast.unfit()) cast.write({ _tag: "Damaged", ...found })
       const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(undefined)
+      // Otherwise those that still run write on while what they wrote is read, one journal behind the other.
+      yield* Effect.forEach(cast.living, (part) => Effect.ignore(killed(part)), { concurrency: "unbounded" })
       return Report.report({
         seed,
         millis: performance.now() - began,

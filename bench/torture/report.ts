@@ -83,7 +83,9 @@ export const describe = (report: TortureReport): string => {
     "",
     ...report.checks.map(checkLine),
     "",
-    `${plural(missed.records, "record")} dropped ahead of the reader that may be lapped, in ${plural(missed.gaps, "gap")}`,
+    `${plural(missed.records, "record")} dropped ahead of the reader that may be lapped, in ${
+      plural(missed.gaps, "gap")
+    }`,
     `${formatCount(report.records)} records in ${report.seconds} s, seed ${report.seed}: ${
       report.passed ? "every promise held" : "FAILED"
     }`

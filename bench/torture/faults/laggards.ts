@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { type Cast, laggards, paces } from "../cast.ts"
 import { type Part, until } from "../processes.ts"
-import { again, type Inflict, killed, progressed } from "./recovery.ts"
+import { again, type Inflict, killed, progressed, whileFit } from "./recovery.ts"
 import { boundsOf } from "./restored.ts"
 
 export const laggardFaults: Readonly<Record<string, Inflict>> = {
@@ -72,4 +72,4 @@ const untilPassed = Effect.fnUntraced(function*(cast: Cast, laggard: number) {
 const lookMillis = 20
 
 const untilTold = (cast: Cast, gaps: number) =>
-  until("a lapped reader tells what it misses", () => cast.placeOfLaggard(lapped).gaps > gaps)
+  whileFit(cast, until("a lapped reader tells what it misses", () => cast.placeOfLaggard(lapped).gaps > gaps))

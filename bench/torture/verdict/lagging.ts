@@ -47,7 +47,10 @@ export const checkHistory = (segments: ReadonlyArray<Segment>, end: number | und
 // --- internal ---
 
 /** By the reader, the segments of its processes in their order. */
-const readersOf = (segments: ReadonlyArray<Segment>, lag: "lapped" | "history"): ReadonlyArray<ReadonlyArray<Segment>> => {
+const readersOf = (
+  segments: ReadonlyArray<Segment>,
+  lag: "lapped" | "history"
+): ReadonlyArray<ReadonlyArray<Segment>> => {
   const isOwn = (entry: Entry) => entry._tag === "Attached" && entry.lag === lag
   const own = segments.filter(({ entries }) => entries.some(isOwn))
   return [...Map.groupBy(own, ({ process }) => process.replace(/\.\d+$/, "")).values()]
