@@ -185,21 +185,25 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
     60_000
   )
 
-  it.live("a directory that is named twice, and one below nothing, are told with what to do", () =>
-    Effect.gen(function*() {
-      const region = freshRegion("places")
-      const place = yield* folder
-      const dir = join(place, "replica")
-      for (const again of [dir, `${place}/./replica/`]) {
-        const twice = yield* run(["serve", "--region", region, ...topic, "--replica", dir, "--replica", again])
-        assert.strictEqual(twice.code, 2, twice.text)
-        assert.match(twice.stderr, /replicas cannot be .*must be different directories/)
-      }
-      const server = yield* serve(region, ...topic, "--replica", join(place, "none/replica"))
-      yield* server.told(/"failing".*ENOENT \(the directory above it is not there: create that one/)
-      server.signal("SIGTERM")
-      yield* server.ended
-    }).pipe(Effect.scoped), 60_000)
+  it.live(
+    "a directory that is named twice, and one below nothing, are told with what to do",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("places")
+        const place = yield* folder
+        const dir = join(place, "replica")
+        for (const again of [dir, `${place}/./replica/`]) {
+          const twice = yield* run(["serve", "--region", region, ...topic, "--replica", dir, "--replica", again])
+          assert.strictEqual(twice.code, 2, twice.text)
+          assert.match(twice.stderr, /replicas cannot be .*must be different directories/)
+        }
+        const server = yield* serve(region, ...topic, "--replica", join(place, "none/replica"))
+        yield* server.told(/: failing: cannot make directory .*ENOENT \(the directory above it is not there: create that one/)
+        server.signal("SIGTERM")
+        yield* server.ended
+      }).pipe(Effect.scoped),
+    60_000
+  )
 
   it.live("without a replica nothing is acknowledged as durable, and publish says why", () =>
     Effect.gen(function*() {
