@@ -198,7 +198,9 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
           assert.match(twice.stderr, /replicas cannot be .*must be different directories/)
         }
         const server = yield* serve(region, ...topic, "--replica", join(place, "none/replica"))
-        yield* server.told(/: failing: cannot make directory .*ENOENT \(the directory above it is not there: create that one/)
+        yield* server.told(
+          /: failing: cannot make directory .*ENOENT \(the directory above it is not there: create that one/
+        )
         server.signal("SIGTERM")
         yield* server.ended
       }).pipe(Effect.scoped),
