@@ -7,7 +7,11 @@ import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import {
   type DiskJob,
+  type DiskPlant,
   type HolderJob,
+  isDiskPlant,
+  isReaderPlant,
+  type LaggardJob,
   type Plant,
   type PublisherJob,
   StoredTopic,
@@ -22,11 +26,16 @@ import type { Choose } from "./random.ts"
 const publisherTopics = ["torture", "torture", "torture", "stored", "stored"]
 /** By number. What the last one reads is ordered, and may not be durable yet. */
 const subscriberTopics = ["torture", "torture", "stored"]
+/** By number: readers that memory does not wait for. */
+export const laggards: ReadonlyArray<{ readonly topic: string; readonly lag: LaggardJob["lag"] }> = [
+  { topic: TortureTopic.name, lag: "lapped" },
+  { topic: StoredTopic.name, lag: "history" }
+]
 const standbys = 2
 const skewMillis = 25
 
 /** As much as a publisher sends at once, and how long it pauses behind that: disks of two replicas have time for it. */
-const paces: Readonly<Record<string, { readonly burstMost: number; readonly pauseMost: number }>> = {
+export const paces: Readonly<Record<string, { readonly burstMost: number; readonly pauseMost: number }>> = {
   torture: { burstMost: 200, pauseMost: 10 },
   stored: { burstMost: 40, pauseMost: 40 }
 }
@@ -45,6 +54,7 @@ export class Cast {
   readonly folder: string
   readonly publishers: Array<Part> = []
   readonly subscribers: Array<Part> = []
+  readonly laggards: Array<Part> = []
   readonly replicas = new Map<ReplicaName, Part>()
   /** The one that serves, and those that stand by. */
   readonly servers: Array<Part> = []
@@ -104,7 +114,7 @@ export class Cast {
       replica === from ? ["--restore", this.directory(replica)] : ["--replica", this.directory(replica)]
     )
     const args = [...this.#serving(), ...fileArgs, "--durable-copies", "2", ...dirs]
-    return startOnDisk(this.folder, name, args, this.#diskJob(name, replicaNames, this.#plant)).pipe(
+    return startOnDisk(this.folder, name, args, this.#diskJob(name, replicaNames, this.#diskPlant)).pipe(
       Effect.tap((part) => {
         this.servers.push(part)
         return until(`${name} serves what it restored`, () => this.hasServed(part) || part.ended !== undefined)
@@ -117,7 +127,7 @@ export class Cast {
     const name = `replica-${replica}.${this.#started}`
     const peers = replicaNames.flatMap((other) => other === replica ? [] : ["--peer", this.directory(other)])
     const args = ["replica", "--region", this.region, "--json", ...fileArgs, ...peers, this.directory(replica)]
-    const plant = this.#plant === "reused" ? undefined : this.#plant
+    const plant = this.#diskPlant === "reused" ? undefined : this.#diskPlant
     return Effect.tap(startOnDisk(this.folder, name, args, this.#diskJob(name, [replica], plant)), (part) => {
       this.replicas.set(replica, part)
       return until(`${name} is in sync`, () => conditionOf(part) === "in sync" || part.ended !== undefined)
@@ -159,6 +169,35 @@ export class Cast {
     })
   }
 
+  /** It goes on exactly where the process before it was. */
+  startLaggard(laggard: number): Effect.Effect<Part, NotRecovered, Scope.Scope> {
+    this.#started += 1
+    const { lag, topic } = laggards[laggard]!
+    const name = `${lag}-${laggard}.${this.#started}`
+    const { position, regionId } = this.placeOfLaggard(laggard)
+    const plant = this.#plant !== undefined && isReaderPlant(this.#plant) ? { plant: this.#plant } : {}
+    const job: LaggardJob = {
+      ...this.#job(name, topic),
+      position,
+      regionId,
+      history: lag === "history" ? this.#directories : [],
+      lag,
+      ...plant
+    }
+    return Effect.tap(startPart(this.folder, "laggard", job), (part) => {
+      this.laggards[laggard] = part
+      return until(`${name} attaches`, () => this.#hasAttached(name) || part.ended !== undefined)
+    })
+  }
+
+  /** Where its processes have written down that they came to, and how many gaps they were told. */
+  placeOfLaggard(laggard: number) {
+    const { lag } = laggards[laggard]!
+    const journals = this.#journalsOf(`${lag}-${laggard}.`)
+    const gaps = journals.flatMap(({ entries }) => entries).filter(({ _tag }) => _tag === "Gap").length
+    return { ...placeIn(journals, lag === "history"), gaps }
+  }
+
   readonly startHolder: Effect.Effect<Part, NotRecovered, Scope.Scope> = Effect.suspend(() => {
     this.#started += 1
     const name = `holder.${this.#started}`
@@ -180,11 +219,18 @@ export class Cast {
     return startPart(this.folder, "subscriber", job)
   })
 
+  readersOf(topic: string): ReadonlyArray<Part> {
+    return [
+      ...this.subscribers.filter((_, i) => subscriberTopics[i] === topic),
+      ...this.laggards.filter((_, i) => laggards[i]?.topic === topic)
+    ]
+  }
+
   /** Clients of the ordered topic, and of the durable one. */
   clientsOf(topic: string): ReadonlyArray<Part> {
     return [
       ...this.publishers.filter((_, i) => publisherTopics[i] === topic),
-      ...this.subscribers.filter((_, i) => subscriberTopics[i] === topic),
+      ...this.readersOf(topic),
       ...this.holder !== undefined && topic === StoredTopic.name ? [this.holder] : []
     ]
   }
@@ -195,6 +241,10 @@ export class Cast {
 
   topicOf(reader: Part): string {
     return this.clientsOf(TortureTopic.name).includes(reader) ? TortureTopic.name : StoredTopic.name
+  }
+
+  get living(): ReadonlyArray<Part> {
+    return [...this.servers, ...this.replicas.values(), ...this.clients].filter(({ ended }) => ended === undefined)
   }
 
   /** A client or a replica that has ended although no fault ended it. */
@@ -222,6 +272,10 @@ export class Cast {
     return replicaNames.map((replica) => this.directory(replica))
   }
 
+  get #diskPlant(): DiskPlant | undefined {
+    return this.#plant !== undefined && isDiskPlant(this.#plant) ? this.#plant : undefined
+  }
+
   #journalsOf(prefix: string): ReadonlyArray<Journal> {
     return this.#journals.filter(({ name }) => name.startsWith(prefix)).map(({ name, path }) => journalFrom(name, path))
   }
@@ -235,7 +289,7 @@ export class Cast {
     return { region: this.region, name, journal, seed: this.#choose(2 ** 31), topic, history: [] }
   }
 
-  #diskJob(name: string, replicas: ReadonlyArray<ReplicaName>, plant: Plant | undefined): DiskJob {
+  #diskJob(name: string, replicas: ReadonlyArray<ReplicaName>, plant: DiskPlant | undefined): DiskJob {
     const on = replicas.map((replica) => ({
       name: replica,
       dir: this.directory(replica),
@@ -250,7 +304,11 @@ export class Cast {
     yield* until("a server", () => this.hasServed(server))
     const standing = Array.from({ length: standbys }, () => this.startStandby)
     yield* Effect.all([...replicaNames.map((replica) => this.startReplica(replica)), ...standing], all)
-    yield* Effect.all([...subscriberTopics.map((_, i) => this.startSubscriber(i)), this.startHolder], all)
+    const readers = [
+      ...subscriberTopics.map((_, i) => this.startSubscriber(i)),
+      ...laggards.map((_, i) => this.startLaggard(i))
+    ]
+    yield* Effect.all([...readers, this.startHolder], all)
     yield* Effect.all(publisherTopics.map((_, i) => this.startPublisher(i)), all)
   })
 
@@ -282,14 +340,21 @@ const unfit = /"ReplicaChanged".*"condition":"(damaged|lapped)"/
 /** Small segments, so that a run has many. */
 const fileArgs = ["--replica-segment-bytes", "1MiB"]
 
-/** Where a reader's journals end: the region, and the position behind the last record. */
-const placeIn = (journals: ReadonlyArray<Journal>) => {
+/**
+ * Where a reader's journals end: the region, and the position behind the last record or gap. `isDurable`: in another region
+ * it goes on there, and does not begin anew.
+ */
+const placeIn = (journals: ReadonlyArray<Journal>, isDurable = false) => {
   let [position, regionId] = [0, ""]
   for (const { entries } of journals) {
     for (const entry of entries) {
-      if (entry._tag === "Joined" && entry.region !== regionId) [position, regionId] = [0, entry.region]
+      if (entry._tag === "Joined" && entry.region !== regionId) {
+        regionId = entry.region
+        if (!isDurable) position = 0
+      }
       if (entry._tag === "Attached") position = entry.position
       if (entry._tag === "Run") position = entry.position + entry.records
+      if (entry._tag === "Gap") position = entry.to
     }
   }
   return { position, regionId }

@@ -82,13 +82,31 @@ export interface Met {
   readonly met: DiskFault["kind"]
 }
 
-/** Faults of the product that are planted below it, to see that the verdict finds them. */
-export const plants = ["unsynced", "cursor", "cut", "reused"] as const
+/** Faults of the product that are planted below replicas, to see that the verdict finds them. */
+const diskPlants = ["unsynced", "cursor", "cut", "reused"] as const
+export type DiskPlant = typeof diskPlants[number]
+
+/** The same below a reader that may be lapped. */
+const readerPlants = ["unproven", "kept"] as const
+export type ReaderPlant = typeof readerPlants[number]
+
+export const plants = [...diskPlants, ...readerPlants] as const
 export type Plant = typeof plants[number]
+
+export const isDiskPlant = (plant: Plant): plant is DiskPlant => diskPlants.some((one) => one === plant)
+export const isReaderPlant = (plant: Plant): plant is ReaderPlant => readerPlants.some((one) => one === plant)
+
+/** What happens to a reader that memory does not wait for: it is told what it has missed, or reads that from files. */
+export const LaggardJob = Schema.Struct({
+  ...SubscriberJob.fields,
+  lag: Schema.Literals(["lapped", "history"]),
+  plant: Schema.optionalKey(Schema.Literals(readerPlants))
+})
+export type LaggardJob = typeof LaggardJob.Type
 
 export const DiskJob = Schema.Struct({
   /** The directories by their replicas' names, each with its journal. */
   replicas: Schema.Array(Schema.Struct({ name: Schema.String, dir: Schema.String, journal: Schema.String })),
-  plant: Schema.optionalKey(Schema.Literals(plants))
+  plant: Schema.optionalKey(Schema.Literals(diskPlants))
 })
 export type DiskJob = typeof DiskJob.Type

@@ -32,11 +32,21 @@ const Progressed = Schema.TaggedStruct("Progressed", {
 /** The publisher has ended by itself; each record that it accepted was acknowledged, unless it was `fenced`. */
 const Closed = Schema.TaggedStruct("Closed", { ...source, accepted: Schema.Int, fenced: Schema.Boolean })
 
-/** A subscriber was opened, and begins at that position. It sees only what is durable, or all that is ordered. */
+/**
+ * A subscriber was opened, and begins at that position. It sees only what is durable, or all that is ordered; with a lag
+ * memory does not wait for it.
+ */
 const Attached = Schema.TaggedStruct("Attached", {
   position: Schema.Int,
-  isolation: Schema.optionalKey(Schema.Literals(["ordered", "durable"]))
+  isolation: Schema.optionalKey(Schema.Literals(["ordered", "durable"])),
+  lag: Schema.optionalKey(Schema.Literals(["lapped", "history"]))
 })
+
+/** A subscriber was told that it misses these. */
+const Gap = Schema.TaggedStruct("Gap", { from: Schema.Int, to: Schema.Int })
+
+/** Behind that the topic began at `start`, and the subscriber's handle had counted so many gaps and records in them. */
+const Missed = Schema.TaggedStruct("Missed", { start: Schema.Int, count: Schema.Int, records: Schema.Int })
 
 /** Records that follow each other, in the topic as at their source and in their session. */
 const Run = Schema.TaggedStruct("Run", {
@@ -81,6 +91,8 @@ const Entry = Schema.Union([
   Progressed,
   Closed,
   Attached,
+  Gap,
+  Missed,
   Run,
   Torn,
   Committing,
@@ -94,6 +106,7 @@ const Entry = Schema.Union([
 ])
 export type Entry = typeof Entry.Type
 export type Run = typeof Run.Type
+export type Gap = typeof Gap.Type
 export type Opened = typeof Opened.Type
 export type Progressed = typeof Progressed.Type
 export type Closed = typeof Closed.Type

@@ -21,7 +21,8 @@ import { runCommand } from "../../src/programs/cli/run-command.ts"
 import { writeNotice } from "../../src/programs/cli/streams.ts"
 import { countFlag } from "../../src/programs/cli/units.ts"
 import { Cast, replicaNames } from "./cast.ts"
-import { faults, kindsOf } from "./faults/faults.ts"
+import { faults, kindsOf, passesReaders } from "./faults/faults.ts"
+import { killed } from "./faults/recovery.ts"
 import { endOf, noteFiles, noteRegion } from "./faults/restored.ts"
 import { type Plant, plants, StoredTopic, TortureTopic } from "./jobs.ts"
 import { until } from "./processes.ts"
@@ -39,7 +40,9 @@ const flags = {
     Flag.optional
   ),
   plant: Flag.Literals("plant", plants).pipe(
-    Flag.withDescription("Plants a fault below the replicas, which the verdict must find, and does what shows it"),
+    Flag.withDescription(
+      "Plants a fault below replicas or readers, which the verdict must find, and does what shows it"
+    ),
     Flag.optional
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
@@ -86,7 +89,7 @@ const finish = Effect.fnUntraced(function*(cast: Cast) {
     cast.write({ _tag: "Ended", topic: name, end })
   }
   const witness = yield* cast.startWitness
-  const readers = [...cast.subscribers, ...cast.holder === undefined ? [] : [cast.holder]]
+  const readers = [...cast.subscribers, ...cast.laggards, ...cast.holder === undefined ? [] : [cast.holder]]
   for (const reader of readers) reader.end(ends.get(cast.topicOf(reader)) ?? 0)
   witness.end(ends.get(StoredTopic.name) ?? 0)
   yield* until("the end of all subscribers", () => [...readers, witness].every(({ ended }) => ended !== undefined))
@@ -113,11 +116,14 @@ const run = (seed: number, millis: number, folder: string, plant: Plant | undefi
         : { inflicted: [], stuck: `the start: ${started.failure.message}` }
       for (const found of cast.unfit()) cast.write({ _tag: "Damaged", ...found })
       const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(undefined)
+      // Otherwise those that still run write on while what they wrote is read, one journal behind the other.
+      yield* Effect.forEach(cast.living, (part) => Effect.ignore(killed(part)), { concurrency: "unbounded" })
       return Report.report({
         seed,
         millis: performance.now() - began,
         inflicted,
         delayed: cast.delayed,
+        mustSeeGaps: passesReaders(kindsOf(plant)),
         stuck: stuck ?? (Result.isFailure(ended) ? ended.failure.message : undefined),
         verdict: verdictOf(cast.journals(), terms)
       })

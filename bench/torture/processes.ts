@@ -82,7 +82,7 @@ export class Part {
 /** Starts a program of this folder with its job. */
 export const startPart = <Job extends { readonly name: string }>(
   folder: string,
-  program: "publisher" | "subscriber" | "holder",
+  program: "publisher" | "subscriber" | "laggard" | "holder",
   job: Job
 ): Effect.Effect<Part, never, Scope.Scope> =>
   startNode(folder, job.name, [pathOf(`${program}.ts`), JSON.stringify(job)], { hasChannel: true })

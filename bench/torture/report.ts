@@ -4,7 +4,9 @@
 import { type Check, check, checkLine } from "../../src/programs/cli/checks.ts"
 import { table } from "../../src/programs/cli/report.ts"
 import { formatCount, formatMillis } from "../../src/programs/cli/units.ts"
+import { plural } from "../../src/services/text/quantities.ts"
 import { faults } from "./faults/faults.ts"
+import type { Missed } from "./verdict/lagging.ts"
 import type { Verdict } from "./verdict/verdict.ts"
 
 export interface Inflicted {
@@ -19,6 +21,8 @@ export interface TortureReport {
   readonly seed: number
   readonly seconds: number
   readonly records: number
+  /** What the reader that may be lapped was told that it misses. */
+  readonly missed: Missed
   readonly faults: ReadonlyArray<FaultRow>
   readonly checks: ReadonlyArray<Check>
 }
@@ -36,27 +40,37 @@ export interface Outcome {
   readonly inflicted: ReadonlyArray<Inflicted>
   /** Publishers that published late. */
   readonly delayed: number
+  /** A run in which no reader was lapped has not tried what it is for. */
+  readonly mustSeeGaps: boolean
   /** What did not go on after a fault. */
   readonly stuck: string | undefined
   readonly verdict: Verdict
 }
 
-export const report = ({ delayed, inflicted, millis, seed, stuck, verdict }: Outcome): TortureReport => {
+export const report = ({ delayed, inflicted, millis, mustSeeGaps, seed, stuck, verdict }: Outcome): TortureReport => {
   const rows = Object.keys(faults).map((kind) => rowOf(kind, inflicted))
   const goesOn = check("the log goes on after each fault", stuck === undefined, stuck ?? "holds")
-  const checks = [goesOn, ...verdict.checks]
+  const { missed } = verdict
+  const isLapped = check(
+    "a reader that may be lapped was, and was told so",
+    !mustSeeGaps || missed.gaps > 0,
+    `${plural(missed.records, "record")} in ${plural(missed.gaps, "gap")}`
+  )
+  const checks = [goesOn, ...verdict.checks, isLapped]
   return {
     program: "torture",
     passed: checks.every(({ holds }) => holds),
     seed,
     seconds: Math.round(millis / 1000),
     records: verdict.positions,
+    missed,
     faults: [...rows, { kind: "publisher that publishes late", times: delayed, medianMillis: 0, mostMillis: 0 }],
     checks
   }
 }
 
 export const describe = (report: TortureReport): string => {
+  const { missed } = report
   const rows = report.faults.map(({ kind, medianMillis, mostMillis, times }) => [
     kind,
     formatCount(times),
@@ -69,6 +83,9 @@ export const describe = (report: TortureReport): string => {
     "",
     ...report.checks.map(checkLine),
     "",
+    `${plural(missed.records, "record")} dropped ahead of the reader that may be lapped, in ${
+      plural(missed.gaps, "gap")
+    }`,
     `${formatCount(report.records)} records in ${report.seconds} s, seed ${report.seed}: ${
       report.passed ? "every promise held" : "FAILED"
     }`

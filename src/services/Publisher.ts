@@ -81,7 +81,10 @@ export interface PublisherHandle<in A> {
    * number of bytes.
    */
   readonly claim: (bytes: number) => Effect.Effect<Claim, PublishError | ArgumentInvalid, Scope.Scope>
-  /** Returns once all records accepted so far are published and, under `ack` `ordered` or `durable`, acknowledged. */
+  /**
+   * Returns once all records accepted so far are published and, under `ack` `ordered` or `durable`, acknowledged. With an
+   * identity, under `durable`, also once what it had `committed` is durable.
+   */
   readonly flush: Effect.Effect<void, PublishError | AckTimeout>
   /** Seals and publishes the accepted records without waiting. */
   readonly seal: () => void

@@ -1,6 +1,6 @@
 /**
- * The torture at the length of a test: every kind of fault, and no broken promise; and what is planted below the replicas is
- * found by its name.
+ * The torture at the length of a test: every kind of fault, and no broken promise; and what is planted below replicas and
+ * readers is found by its name.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -23,7 +23,9 @@ const planted: ReadonlyArray<readonly [plant: string, ...promises: ReadonlyArray
     "a restored log has each durable acknowledgement, in a new term",
     "what was read as durable is in the restored log, where it was",
     "an identity goes on where it was committed, and never goes back"
-  ]
+  ],
+  ["unproven", "each record is read as it was written"],
+  ["kept", "a lapped reader misses only what memory had dropped"]
 ]
 
 describe.skipIf(process.platform !== "linux")("torture", () => {
@@ -34,6 +36,7 @@ describe.skipIf(process.platform !== "linux")("torture", () => {
       const report = JSON.parse(text)
       assert.deepInclude(report, { program: "torture", passed: true })
       assert.isAbove(report.records, 0)
+      assert.isAbove(report.missed.gaps, 0)
       for (const { kind, times } of report.faults) assert.isAbove(times, 0, kind)
     }), 610_000)
 

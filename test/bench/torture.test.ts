@@ -30,7 +30,9 @@ type Entry =
     end: number
   }
   | { readonly _tag: "Closed"; publisher: number; life: number; accepted: number; fenced: boolean }
-  | { readonly _tag: "Attached"; position: number; isolation?: "durable" }
+  | { readonly _tag: "Attached"; position: number; isolation?: "durable"; lag?: "lapped" | "history" }
+  | { readonly _tag: "Gap"; from: number; to: number }
+  | { readonly _tag: "Missed"; start: number; count: number; records: number }
   | { readonly _tag: "Torn"; position: number }
   | { readonly _tag: "Committing"; position: number }
   | { readonly _tag: "Committed"; position: number; durable: boolean }
@@ -110,7 +112,27 @@ const ordered: ReadonlyArray<Journal> = [
   { process: "publisher-0.3", entries: [opened(0, 13, 20), progressed(0, 40, 30, 50, 40), closed(0, 40)] },
   { process: "subscriber-0", entries: [{ _tag: "Attached", position: 0 }, ...runs] },
   { process: "subscriber-1", entries: [{ _tag: "Attached", position: 0 }, ...runs.slice(0, 3)] },
-  { process: "subscriber-1", entries: [{ _tag: "Attached", position: 40 }, ...runs.slice(4)] }
+  { process: "subscriber-1", entries: [{ _tag: "Attached", position: 40 }, ...runs.slice(4)] },
+  // One that may be lapped: passed while it ran, killed, and passed again while it was gone.
+  {
+    process: "lapped-0.4",
+    entries: [
+      { _tag: "Attached", position: 0, lag: "lapped" },
+      runs[0]!,
+      { _tag: "Gap", from: 10, to: 30 },
+      runs[3]!,
+      { _tag: "Missed", start: 30, count: 1, records: 20 }
+    ]
+  },
+  {
+    process: "lapped-0.5",
+    entries: [
+      { _tag: "Attached", position: 40, lag: "lapped" },
+      { _tag: "Gap", from: 40, to: 50 },
+      ...runs.slice(5),
+      { _tag: "Missed", start: 60, count: 1, records: 10 }
+    ]
+  }
 ]
 
 /** Ten records of the publisher with an identity in the durable topic, from that one on, in the session of a region. */
@@ -182,6 +204,21 @@ const durable: ReadonlyArray<Journal> = [
       ...before,
       joined("two", "stored"),
       { _tag: "Attached", position: 20 },
+      ...after
+    ]
+  },
+  // One that goes on in files: killed, and over the restore.
+  {
+    process: "history-1.4",
+    entries: [{ _tag: "Attached", position: 0, isolation: "durable", lag: "history" }, before[0]!]
+  },
+  {
+    process: "history-1.5",
+    entries: [
+      { _tag: "Attached", position: 10, isolation: "durable", lag: "history" },
+      before[1]!,
+      joined("two", "stored"),
+      { _tag: "Attached", position: 20, isolation: "durable", lag: "history" },
       ...after
     ]
   },
@@ -451,6 +488,71 @@ const planted: ReadonlyArray<readonly [what: string, promise: string, plant: (sa
   }],
   ["a cursor commits what its holder has not read", "skipped", (all) => {
     journal(all, "holder.1").entries.push({ _tag: "Committing", position: 21 })
+  }],
+  ["a gap has a record that was read", "gaps", (all) => {
+    at(all, "lapped-0.4", 2, "Gap").from = 9
+  }],
+  ["a gap begins behind the record that was next", "gaps", (all) => {
+    at(all, "lapped-0.4", 2, "Gap").from = 11
+  }],
+  ["a gap ends ahead of the record that is read behind it", "gaps", (all) => {
+    at(all, "lapped-0.4", 2, "Gap").to = 29
+  }],
+  ["a gap has a record that is read behind it", "gaps", (all) => {
+    at(all, "lapped-0.4", 2, "Gap").to = 31
+  }],
+  ["a gap has nothing", "gaps", (all) => {
+    journal(all, "lapped-0.4").entries.splice(5, 0, { _tag: "Gap", from: 40, to: 40 })
+  }],
+  ["a gap is told again", "gaps", (all) => {
+    const { entries } = journal(all, "lapped-0.4")
+    entries.splice(3, 0, entries[3]!)
+  }],
+  ["a reader that was passed is not told", "gaps", (all) => {
+    journal(all, "lapped-0.4").entries.splice(3, 1)
+  }],
+  ["a reader that was passed while it was gone is not told", "gaps", (all) => {
+    journal(all, "lapped-0.5").entries.splice(2, 1)
+  }],
+  ["a reader that was passed begins elsewhere than the process before it ended", "gaps", (all) => {
+    at(all, "lapped-0.5", 0, "Attached").position = 41
+    at(all, "lapped-0.5", 1, "Gap").from = 41
+  }],
+  ["a lapped reader ends before the topic does", "gaps", (all) => {
+    journal(all, "lapped-0.5").entries.splice(4, 1)
+  }],
+  ["a lapped reader goes back", "dense", (all) => {
+    journal(all, "lapped-0.5").entries.splice(4, 0, runs[4]!)
+  }],
+  ["a lapped reader sees another record than the others", "agree", (all) => {
+    at(all, "lapped-0.4", 3, "Run").first += 1
+  }],
+  ["a copy of a lapped reader was written over", "whole", (all) => {
+    journal(all, "lapped-0.5").entries.push({ _tag: "Torn", position: 69 })
+  }],
+  ["a gap has what memory has kept", "dropped", (all) => {
+    at(all, "lapped-0.4", 4, "Missed").start = 29
+  }],
+  ["a handle counts a gap that it does not tell", "counted", (all) => {
+    at(all, "lapped-0.5", 4, "Missed").count = 2
+  }],
+  ["a handle counts other records than its gaps have", "counted", (all) => {
+    at(all, "lapped-0.5", 4, "Missed").records = 11
+  }],
+  ["a reader with files is told a gap", "history", (all) => {
+    journal(all, "history-1.5").entries.splice(2, 1, { _tag: "Gap", from: 10, to: 20 })
+  }],
+  ["a reader with files misses records over its restart", "history", (all) => {
+    journal(all, "history-1.5").entries.splice(2, 1)
+    at(all, "history-1.5", 0, "Attached").position = 20
+  }],
+  ["a reader with files misses records over a restore", "history", (all) => {
+    const { entries } = journal(all, "history-1.5")
+    entries.splice(4, 2, { _tag: "Attached", position: 30, isolation: "durable", lag: "history" })
+  }],
+  ["a reader with files gets records twice", "history", (all) => {
+    at(all, "history-1.5", 0, "Attached").position = 0
+    journal(all, "history-1.5").entries.splice(2, 0, before[0]!)
   }]
 ]
 
@@ -507,6 +609,22 @@ describe("the verdict of the torture", () => {
       const [what, promise] = planted[i]!
       assert.include(found, promise, what)
     }
+  })
+})
+
+describe("the report of the torture", () => {
+  it("complains of a run in which no reader was lapped, unless it was to do something else", () => {
+    const verdicts = inModule(
+      "bench/torture/report",
+      `const outcome = { seed: 1, millis: 1, inflicted: [], delayed: 0, stuck: undefined }
+       const of = (gaps, mustSeeGaps) => {
+         const missed = { gaps, records: 5 * gaps }
+         const report = module.report({ ...outcome, mustSeeGaps, verdict: { checks: [], positions: 0, restores: 0, missed } })
+         return [report.passed, report.missed.records, module.describe(report).includes(gaps === 2 ? "10 records" : "0 records")]
+       }
+       return [of(2, true), of(0, true), of(0, false)]`
+    )
+    assert.deepStrictEqual(verdicts, [[true, 10, true], [false, 0, true], [true, 0, true]])
   })
 })
 

@@ -138,6 +138,49 @@ describe("files", () => {
       rmSync(peer, { recursive: true })
     }))
 
+  it.live("repairs from the first replica that has the batches, and sets no cursor further than they are", () =>
+    Effect.gen(function*() {
+      const { dir, log, names } = yield* replica
+      const [first, second] = [`${dir}-first`, `${dir}-second`]
+      for (const peer of [first, second]) cpSync(dir, peer, { recursive: true })
+      const spoil = (where: string, name: string) => {
+        const file = join(where, "topics/orders", name)
+        const bytes = readFileSync(file)
+        bytes[bytes.length - 300]! ^= 1
+        writeFileSync(file, bytes)
+      }
+      const { position: end } = log.at(60)
+      for (const peer of [first, second]) {
+        yield* writeCursors(nodeDisk, join(peer, "topics/orders"), [
+          { name: "billing", position: end + 5, touchedMillis: 1, expiresMillis: 2 }
+        ])
+      }
+      spoil(dir, names[1]!)
+      spoil(first, names[1]!)
+      writeFileSync(join(dir, "topics/orders", "cursors.json"), "{")
+      const alone = yield* run(["files", "repair", dir, "--from", first])
+      assert.notStrictEqual(alone.code, 0)
+      assert.include(alone.stderr, names[1]!)
+      const { code, stderr, text } = yield* run(["files", "repair", dir, "--from", first, "--from", second])
+      assert.strictEqual(code, 0, stderr)
+      assert.match(text, /1 segment with \d+ records and 1 cursor written again/)
+      const verified = yield* run(["files", "verify", dir])
+      assert.strictEqual(verified.code, 0, verified.text)
+      assert.match(verified.text, new RegExp(`billing +orders +${end} `))
+      for (const peer of [first, second]) rmSync(peer, { recursive: true })
+    }))
+
+  it.live("a path on which a file lies is told as one, with what to do", () =>
+    Effect.gen(function*() {
+      const { dir } = yield* replica
+      const file = join(dir, "manifest.json")
+      for (const command of ["ls", "verify", "repair"]) {
+        const { code, stderr } = yield* run(["files", command, file])
+        assert.strictEqual(code, 3)
+        assert.match(stderr, /manifest\.json.*: ENOTDIR \(a file is where a directory must be: name another directory/)
+      }
+    }))
+
   it.live("says when there is no replica", () =>
     Effect.gen(function*() {
       for (const command of ["ls", "verify", "repair"]) {

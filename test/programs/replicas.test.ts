@@ -185,6 +185,28 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
     60_000
   )
 
+  it.live(
+    "a directory that is named twice, and one below nothing, are told with what to do",
+    () =>
+      Effect.gen(function*() {
+        const region = freshRegion("places")
+        const place = yield* folder
+        const dir = join(place, "replica")
+        for (const again of [dir, `${place}/./replica/`]) {
+          const twice = yield* run(["serve", "--region", region, ...topic, "--replica", dir, "--replica", again])
+          assert.strictEqual(twice.code, 2, twice.text)
+          assert.match(twice.stderr, /replicas cannot be .*must be different directories/)
+        }
+        const server = yield* serve(region, ...topic, "--replica", join(place, "none/replica"))
+        yield* server.told(
+          /: failing: cannot make directory .*ENOENT \(the directory above it is not there: create that one/
+        )
+        server.signal("SIGTERM")
+        yield* server.ended
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
   it.live("without a replica nothing is acknowledged as durable, and publish says why", () =>
     Effect.gen(function*() {
       const region = freshRegion("unreplicated")
@@ -195,5 +217,9 @@ describe.skipIf(process.platform !== "linux")("the log on disk", () => {
       const late = yield* run(publishing(region, file, "--deadline", "300ms"))
       assert.strictEqual(late.code, 4, late.stderr)
       assert.match(late.stderr, /no replica is attached/)
+      // Started again it has nothing more to send, and nothing is on a disk yet.
+      const again = yield* run(publishing(region, file, "--deadline", "300ms"))
+      assert.strictEqual(again.code, 4, again.text)
+      assert.match(again.stderr, /no replica is attached/)
     }).pipe(Effect.scoped), 60_000)
 })

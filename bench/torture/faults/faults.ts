@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Plant } from "../jobs.ts"
 import type { Part } from "../processes.ts"
 import { until } from "../processes.ts"
+import { laggardFaults } from "./laggards.ts"
 import { again, anyOf, type Inflict, pausedFor, progressed, replaced, serving, standbysOf } from "./recovery.ts"
 import { replicaFaults } from "./replicas.ts"
 import { restored } from "./restored.ts"
@@ -69,13 +70,14 @@ export const faults: Readonly<Record<string, Inflict>> = {
       const millis = yield* again(cast.holder as Part, cast.startHolder)
       return millis + (yield* progressed(cast))
     }),
+  ...laggardFaults,
   ...replicaFaults,
   "log lost and restored": restored
 }
 
 const lost = "log lost and restored"
 
-/** The kinds that show what is planted below the replicas: a run with it has no others, so that each of them comes soon. */
+/** The kinds that show what is planted below replicas or readers: a run with it has no others, so that each of them comes soon. */
 const showing: Readonly<Record<Plant, ReadonlyArray<string>>> = {
   unsynced: ["replica killed"],
   // The first time the cursor was perhaps not committed durably yet.
@@ -83,8 +85,13 @@ const showing: Readonly<Record<Plant, ReadonlyArray<string>>> = {
   // Not every kill leaves a torn end.
   cut: [lost, lost, lost],
   // The first time the topic may have one segment.
-  reused: [lost, lost, lost]
+  reused: [lost, lost, lost],
+  unproven: Object.keys(laggardFaults),
+  kept: Object.keys(laggardFaults)
 }
+
+/** Whether a run of these kinds must have seen gaps. */
+export const passesReaders = (kinds: ReadonlyArray<string>): boolean => kinds.some((kind) => kind in laggardFaults)
 
 /** The kinds of a run, each as often as it is inflicted before all come again. */
 export const kindsOf = (plant: Plant | undefined): ReadonlyArray<string> =>

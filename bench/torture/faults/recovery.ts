@@ -20,9 +20,13 @@ export const progressedBy = (parts: ReadonlyArray<Part>): Effect.Effect<number, 
   )
 }
 
-/** The same of all publishers, subscribers and the cursor's holder, as long as replicas have files to go on with. */
+/** The same of all publishers, readers and the cursor's holder, as long as they live and replicas have files to go on with. */
 export const progressed = (cast: Cast): Effect.Effect<number, NotRecovered> =>
-  Effect.raceFirst(progressedBy(cast.clients), untilUnfit(cast))
+  whileFit(cast, progressedBy(cast.clients))
+
+/** Fails at once where waiting is in vain. */
+export const whileFit = <A>(cast: Cast, waiting: Effect.Effect<A, NotRecovered>): Effect.Effect<A, NotRecovered> =>
+  Effect.raceFirst(waiting, untilUnfit(cast))
 
 export const anyOf = <A>(all: ReadonlyArray<A>, choose: Choose): A => all[choose(all.length)] as A
 
@@ -68,9 +72,11 @@ export const pausedFor = Effect.fnUntraced(function*(cast: Cast, part: Part, mil
 const untilUnfit = Effect.fnUntraced(function*(cast: Cast) {
   const began = performance.now()
   for (;; yield* Effect.sleep(50)) {
-    const [found] = cast.unfit()
-    if (found === undefined) continue
+    const ended = cast.clients.find(({ ended }) => ended !== undefined)
+    const [unfit] = cast.unfit()
+    if (ended === undefined && unfit === undefined) continue
+    const found = unfit === undefined ? `${ended?.name} ended: ${ended?.text}` : `${unfit.replica} ${unfit.what}`
     const waitedMillis = Math.round(performance.now() - began)
-    return yield* new NotRecovered({ what: `progress of all parts, with ${found.replica} ${found.what}`, waitedMillis })
+    return yield* new NotRecovered({ what: `progress of all parts, with ${found}`, waitedMillis })
   }
 })

@@ -56,19 +56,21 @@ export const noteFiles = (cast: Cast): Effect.Effect<Readonly<Record<ReplicaName
     return found
   })
 
-/** Where a topic ends in memory. */
-export const endOf = (cast: Cast, topic: string) =>
+/** Where a topic begins and ends in memory. */
+export const boundsOf = (cast: Cast, topic: string) =>
   Effect.map(
     Regions.inspectLog(CxlMemory.regionPath(cast.region)),
-    ({ topics }) => topics.find(({ name }) => name === topic)?.bounds?.end ?? 0
+    ({ topics }) => topics.find(({ name }) => name === topic)?.bounds ?? { start: 0, end: 0 }
   )
+
+export const endOf = (cast: Cast, topic: string) => Effect.map(boundsOf(cast, topic), ({ end }) => end)
 
 // --- internal ---
 
 // Nothing is ordered any more: its subscribers read all that was, before it is gone.
 const readToEnd = Effect.fnUntraced(function*(cast: Cast) {
   const end = yield* Effect.orDie(endOf(cast, TortureTopic.name))
-  const readers = cast.subscribers.slice(0, 2)
+  const readers = cast.readersOf(TortureTopic.name)
   yield* until(`all is read up to ${end}`, () => readers.every(({ position }) => position >= end))
   cast.write({ _tag: "Ended", topic: TortureTopic.name, end })
 })

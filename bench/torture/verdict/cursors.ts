@@ -47,4 +47,4 @@ export const checkCursor = (segments: ReadonlyArray<Segment>, faults: Faults): v
 // --- internal ---
 
 const isHolder = ({ entries }: Segment): boolean =>
-  entries.some((entry) => entry._tag === "Attached" && entry.isolation === "durable")
+  entries.some((entry) => entry._tag === "Attached" && entry.isolation === "durable" && entry.lag === undefined)

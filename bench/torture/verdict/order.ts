@@ -32,6 +32,9 @@ export const checkReaders = (journals: ReadonlyArray<Journal>, faults: Faults): 
       } else if (entry._tag === "Run") {
         if (entry.position !== next) faults.note("dense", `${process}: ${entry.position} follows ${(next ?? 0) - 1}`)
         next = entry.position + entry.records
+      } else if (entry._tag === "Gap") {
+        // Of one that may be lapped: how far a gap may go is judged with the gaps.
+        next = entry.to
       } else if (entry._tag === "Torn") {
         faults.note("whole", `${process}, position ${entry.position}`)
       }
@@ -88,15 +91,15 @@ const agree = (a: Run, b: Run): boolean => {
     && b.firstMessage - a.firstMessage === apart
 }
 
-// A reader that begins anew goes on in the midst of a session.
+// A reader that begins anew, or was lapped, goes on in the midst of a session.
 export const checkSessions = (journals: ReadonlyArray<Journal>, faults: Faults): void => {
   const owners = new Map<number, string>()
   for (const journal of journals) {
     const reached = new Map<number, Run>()
     let first = true
     for (const entry of journal.entries) {
-      if (entry._tag === "Attached") {
-        first = entry.position === 0
+      if (entry._tag === "Attached" || entry._tag === "Gap") {
+        first = entry._tag === "Attached" && entry.position === 0
         reached.clear()
       }
       if (entry._tag !== "Run") continue

@@ -29,7 +29,11 @@ export const promises = {
   positions: "a position has another record only behind the end of a restored log",
   beside: "the order goes on while a replica does not sync",
   cursor: "a cursor never goes back behind its last commit, over a restore its last durable one",
-  skipped: "a cursor skips nothing"
+  skipped: "a cursor skips nothing",
+  gaps: "what a lapped reader has read and what it was told that it misses follow each other, over its restarts",
+  dropped: "a lapped reader misses only what memory had dropped",
+  counted: "a lapped reader counts the gaps that it tells",
+  history: "a reader that goes on in files misses nothing and reads nothing twice, over restarts and restores"
 } as const
 
 export type PromiseName = keyof typeof promises

@@ -6,6 +6,7 @@ import type { Check } from "../../../src/programs/cli/checks.ts"
 import type { Journal } from "../journal.ts"
 import { checkCursor } from "./cursors.ts"
 import { checkStored } from "./durable.ts"
+import { checkHistory, checkLapped, type Missed } from "./lagging.ts"
 import { checkSessions, orderOf } from "./order.ts"
 import { Faults } from "./promises.ts"
 import { conductor, type Era, erasOf, type Segment, segmentsOf } from "./segments.ts"
@@ -26,6 +27,8 @@ export interface Verdict {
   /** Of all topics, in all regions. */
   readonly positions: number
   readonly restores: number
+  /** By readers that may be lapped. */
+  readonly missed: Missed
 }
 
 /** What the log was told to do. */
@@ -44,14 +47,19 @@ export const verdictOf = (journals: ReadonlyArray<Journal>, terms: Terms): Verdi
   const parts = segments.filter(({ process }) => process !== conductor)
   const ordered = parts.filter(({ topic }) => topic === terms.ordered)
   const durable = parts.filter(({ topic }) => topic === terms.durable)
-  let positions = 0
+  let [positions, gaps, records] = [0, 0, 0]
   for (const era of eras) {
     const ofEra = ordered.filter(({ region }) => region === era.region)
-    positions += checkOrdered(ofEra, era.ends.get(terms.ordered), faults)
+    const end = era.ends.get(terms.ordered)
+    positions += checkOrdered(ofEra, end, faults)
+    const missed = checkLapped(ofEra, end, faults)
+    gaps += missed.gaps
+    records += missed.records
   }
   if (durable.length > 0) {
     positions += checkStored(journals, durable, eras, terms, faults).positions
     checkCursor(durable, faults)
+    checkHistory(durable, eras.at(-1)?.ends.get(terms.durable), faults)
   }
   for (const { entries, process } of segments) {
     for (const entry of entries) {
@@ -59,7 +67,7 @@ export const verdictOf = (journals: ReadonlyArray<Journal>, terms: Terms): Verdi
     }
   }
   checkBeside(segments, ordered, faults)
-  return { checks: faults.checks(), positions, restores: restoresOf(eras) }
+  return { checks: faults.checks(), positions, restores: restoresOf(eras), missed: { gaps, records } }
 }
 
 // --- internal ---

@@ -31,7 +31,7 @@ export class DiskError extends Schema.TaggedError<DiskError>()("DiskError", {
   code: Schema.String
 }) {
   override get message(): string {
-    const hint = hints[this.code]
+    const hint = this.op === "make directory" && this.code === "ENOENT" ? noParent : hints[this.code]
     return `cannot ${this.op} ${this.path}: ${this.code}${hint === undefined ? "" : ` (${hint})`}`
   }
 }
@@ -73,6 +73,8 @@ export interface Disk {
 
 // --- internal ---
 
+const noParent = "the directory above it is not there: create that one, or check the path"
+
 const hints: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: free some space; nothing was deleted",
   EDQUOT: "this user's share of the disk is used up: free some space; nothing was deleted",
@@ -80,5 +82,6 @@ const hints: Readonly<Record<string, string>> = {
   EROFS: "the file system is mounted read-only",
   EACCES: "this user may not do that: look at the owner and mode of the directory",
   ENOENT: "it is not there",
+  ENOTDIR: "a file is where a directory must be: name another directory, or move the file aside",
   EMFILE: "this process has too many open files: raise its limit"
 }

@@ -4,6 +4,7 @@
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { resolve } from "node:path"
 import { defaultSegmentBytes, defaultSyncBytes, defaultSyncMillis } from "../../layers/files/replica/replicaOptions.ts"
 import type * as Log from "../../layers/Log.ts"
 import { Replica, type ReplicaEvent, type ReplicaOptions } from "../../services/Replica.ts"
@@ -65,11 +66,12 @@ export const replicasFlag = directoriesFlag(
 export const replicasOf = (
   dirs: ReadonlyArray<string>,
   { durableCopies, restore, ...files }: ValuesOf<typeof replicaSettings>
-): Pick<Log.ServeOptions, "replicas" | "durableCopies" | "restore"> => ({
-  restore,
-  replicas: [...new Set(restore === undefined ? dirs : [restore, ...dirs])].map((dir) => replicaOf(dir, files)),
-  durableCopies
-})
+): Pick<Log.ServeOptions, "replicas" | "durableCopies" | "restore"> => {
+  // The one that is restored from goes on with the log, whether it is named again or not.
+  const others = restore === undefined ? dirs : dirs.filter((dir) => resolve(dir) !== resolve(restore))
+  const all = restore === undefined ? others : [restore, ...others]
+  return { restore, replicas: all.map((dir) => replicaOf(dir, files)), durableCopies }
+}
 
 export const replicaOf = (
   dir: string,

@@ -282,6 +282,28 @@ export const durableSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* subscriber.pull, [])
       }).pipe(Effect.scoped, provide))
 
+    it.live("a publisher with an identity that has nothing more to send waits until what it had committed is durable", () =>
+      Effect.gen(function*() {
+        yield* Effect.scoped(Publisher.open(Orders))
+        const replica = yield* attach("disk")
+        const opened = Publisher.open(Orders, { identity: "till", ackDeadline: "100 millis" })
+        yield* Effect.scoped(Effect.flatMap(opened, (publisher) => sendBatches(publisher, replica, 2)))
+        const publisher = yield* opened
+        assert.deepStrictEqual([publisher.committed, publisher.acknowledged()], [2, 0])
+        const late = yield* Effect.flip(publisher.flush)
+        assert.match(late.message, /replica "disk" \(pid \d+\) is 2 batches behind/)
+        yield* sync(replica, 1)
+        assert.strictEqual((yield* Effect.flip(publisher.flush))._tag, "AckTimeout")
+        yield* sync(replica, 2)
+        yield* publisher.flush
+        // Later ones wait for their own records alone.
+        yield* sendBatches(publisher, replica, 1)
+        assert.strictEqual((yield* Effect.flip(publisher.flush))._tag, "AckTimeout")
+        yield* sync(replica, 3)
+        yield* publisher.flush
+        assert.strictEqual(publisher.acknowledged(), 1)
+      }).pipe(Effect.scoped, provide))
+
     it.live("a batch names its publisher's identity, and where it stands among that identity's records", () =>
       Effect.gen(function*() {
         const subscriber = yield* Subscriber.open(Orders)

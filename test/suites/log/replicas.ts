@@ -189,6 +189,33 @@ export const replicasSuite = (backend: Backend): void => {
           assert.deepStrictEqual([publisher.acknowledged(), (yield* Subscriber.bounds(Orders)).durable], [2, 2])
         })))
 
+    it.live("E16 a disk that hangs stops what is durable, and no other topic, and no deadline advances it", () =>
+      onDisks(2, ({ dirs, disk, heal, hold, isHeld }) =>
+        Effect.gen(function*() {
+          const [, dir = ""] = dirs
+          const others = yield* Publisher.open(Topic.make("others"))
+          const publisher = yield* Publisher.open(Orders, { ackDeadline: 100 })
+          const acknowledgedAt = (count: number) =>
+            publisher.awaitAcknowledged(count).pipe(Effect.retry({ times: 200 }))
+          yield* publisher.send(bytesOf("first"))
+          yield* acknowledgedAt(1)
+          hold(dir)
+          yield* publisher.send(bytesOf("second"))
+          while (!isHeld(dir)) yield* Effect.sleep(2)
+          for (let round = 0; round < 5; round += 1) {
+            yield* sendAll(others, numbered(round * 10, round * 10 + 10))
+            const late = yield* Effect.flip(publisher.flush)
+            assert.strictEqual(late._tag, "AckTimeout")
+            assert.match(late.message, /replica ".*replica-1" \(pid \d+\) is 1 batch behind/)
+            assert.strictEqual(publisher.acknowledged(), 1)
+            const { durable, end } = yield* Subscriber.bounds(Orders)
+            assert.deepStrictEqual([durable, end], [1, 2])
+          }
+          heal(dir)
+          yield* acknowledgedAt(2)
+          for (const each of dirs) assert.deepStrictEqual(yield* storedRecords(disk, each), ["first", "second"])
+        })))
+
     it.live("while a group is synced the next one is copied and written, and none of it is durable", () =>
       onDisks(
         1,
@@ -385,6 +412,8 @@ export const replicasSuite = (backend: Backend): void => {
             { replicas: [{ dir }], durableCopies: 256 },
             { replicas: [], durableCopies: 0 },
             { replicas: [{ dir }, { dir }] },
+            // One directory is one copy, however its path is written.
+            { replicas: [{ dir }, { dir: `${dir}/../${dir.slice(dir.lastIndexOf("/") + 1)}/` }] },
             { replicas: [{ dir: "" }] },
             { replicas: [{ dir, syncBytes: 0 }] }
           ]

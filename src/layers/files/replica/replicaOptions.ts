@@ -2,6 +2,7 @@
  * Checks the options of replicas, and fills in what is not given.
  */
 import type * as Effect from "effect/Effect"
+import { resolve } from "node:path"
 import { millisOf } from "../../../services/input/DurationInput.ts"
 import { readOptions, refuseUnless, refuseUnlessBytes } from "../../../services/input/OptionInvalid.ts"
 import type { ReplicaOptions } from "../../../services/Replica.ts"
@@ -95,9 +96,8 @@ export const resolveReplicas = (
   { durableCopies, replicas = [] }: ReplicasOptions
 ): Effect.Effect<ResolvedReplicas, RegionError> =>
   readOptions(region, () => {
-    const dirs = new Set(replicas.map(({ dir }) => dir))
     refuseUnless(replicas.length <= replicasMax, "replicas", replicas.length, `at most ${replicasMax} directories`)
-    refuseUnless(dirs.size === replicas.length, "replicas", [...dirs].join(", "), "different directories")
+    refuseUnlessDifferent("replicas", replicas.map(({ dir }) => dir), "different directories")
     if (durableCopies !== undefined) refuseUnlessCopies(durableCopies)
     const required = durableCopies ?? replicas.length
     return { required, replicas: replicas.map((replica) => resolved(replica, "replicas.")) }
@@ -108,14 +108,25 @@ export const resolveReplicaClient = (
   { durableCopies, peers = [], ...options }: ReplicaClientOptions
 ): Effect.Effect<ResolvedReplicaClient, RegionError> =>
   readOptions(region, () => {
-    const dirs = new Set([options.dir, ...peers])
-    refuseUnless(dirs.size === peers.length + 1, "peers", peers.join(", "), "different directories, without its own")
+    const dirs = [options.dir, ...peers]
+    refuseUnlessDifferent("peers", dirs, "different directories, without its own", peers)
     const required = durableCopies ?? peers.length + 1
     refuseUnlessCopies(required)
     return { required, peers, replica: resolved(options, "") }
   })
 
 // --- internal ---
+
+/** One directory is one copy, however its path is written. */
+const refuseUnlessDifferent = (
+  option: string,
+  dirs: ReadonlyArray<string>,
+  wanted: string,
+  shown: ReadonlyArray<string> = dirs
+): void => {
+  const isDifferent = new Set(dirs.map((dir) => resolve(dir))).size === dirs.length
+  refuseUnless(isDifferent, option, shown.join(", "), wanted)
+}
 
 const refuseUnlessCopies = (required: number): void => {
   const isPossible = Number.isSafeInteger(required) && required >= 1 && required <= replicasMax

@@ -18,17 +18,14 @@ export const awaitAcknowledged = (
 ): Effect.Effect<void, PublishError | AckTimeout> => {
   const { builder, topic } = publisher
   if (topic.ack === "none") return Effect.void
-  const check = () => builder.acknowledged >= count ? true : builder.ended()
-  return awaiting(publisher, check).pipe(
-    Effect.flatMap((found) => found === true ? Effect.void : Effect.fail(endedError(publisher, found)))
-  )
+  return awaitTrue(publisher, () => builder.acknowledged >= count)
 }
 
 export const flush = (publisher: OpenPublisher): Effect.Effect<void, PublishError | AckTimeout> => {
   const { ackMillis, builder, unclaimed } = publisher
   if (!builder.claimed) {
     builder.seal()
-    return awaitAcknowledged(publisher, builder.accepted)
+    return Effect.andThen(awaitAcknowledged(publisher, builder.accepted), awaitFormer(publisher))
   }
   // Records accepted before an open claim are in its batch: they can only be sealed together.
   return Effect.raceFirst(unclaimed.await, builder.lanes.waiter.untilLost).pipe(
@@ -61,6 +58,41 @@ export const describeUnanswered = ({ builder }: OpenPublisher): string => {
 export const noReplica = "no replica is attached (start the server with --replica DIR)"
 
 // --- internal ---
+
+const awaitTrue = (
+  publisher: OpenPublisher,
+  check: () => boolean
+): Effect.Effect<void, PublishError | AckTimeout> =>
+  Effect.flatMap(
+    awaiting(publisher, () => check() ? true : publisher.builder.ended()),
+    (found) => found === true ? Effect.void : Effect.fail(endedError(publisher, found))
+  )
+
+/**
+ * What its identity had committed before may not be durable yet, and nobody else waits for that: a publisher that has nothing
+ * more to send would end as if all were on the disks. Otherwise its first acknowledgement says that it is, because what is
+ * durable is a prefix of the topic.
+ */
+const awaitFormer = (publisher: OpenPublisher): Effect.Effect<void, PublishError | AckTimeout> =>
+  Effect.suspend(() => {
+    const { builder } = publisher
+    let point: number | undefined
+    return awaitTrue(publisher, () => {
+      if (!isFormerOpen(publisher)) return true
+      if (builder.isResuming) return false
+      point ??= builder.lanes.commitPoint()
+      return point !== undefined && builder.lanes.durableIndex() >= point
+    })
+  })
+
+/** Whether nothing has told yet that what its identity had committed before is durable. */
+const isFormerOpen = ({ builder }: OpenPublisher): boolean =>
+  builder.lanes.isDurable && (builder.lanes.identity?.base ?? 0) > 0 && builder.acknowledged === 0
+
+const isFormerBehind = (publisher: OpenPublisher): boolean => {
+  const { lanes } = publisher.builder
+  return isFormerOpen(publisher) && (lanes.commitPoint() ?? 0) > lanes.durableIndex()
+}
 
 /** How often a wait for acknowledgements logs what it waits for. */
 const waitingLineMillis = 5000
@@ -98,8 +130,8 @@ const ackTimeout = (publisher: OpenPublisher): AckTimeout | RegionLost => {
 const waitsFor = (publisher: OpenPublisher): ReadonlyArray<string> => {
   if (isUnanswered(publisher)) return [describeUnanswered(publisher)]
   const { builder } = publisher
-  const waitsForReplicas = builder.lanes.isDurable && !builder.isResuming && builder.committed > builder.acknowledged
-  return waitsForReplicas ? [describeReplicas(builder.lanes)] : []
+  if (!builder.lanes.isDurable || builder.isResuming) return []
+  return builder.committed > builder.acknowledged || isFormerBehind(publisher) ? [describeReplicas(builder.lanes)] : []
 }
 
 const fewerCopies = "start the missing ones, or the server with a smaller number of durable copies"
