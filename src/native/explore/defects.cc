@@ -32,6 +32,8 @@ constexpr Defect allDefects[] = {
     {"a release ahead of its trim", "log", "trim"},
     {"a share ahead of a sleep", "log", "stripes"},
     {"a copy is believed without a look", "log", "lapped"},
+    {"a copy is believed without a look", "takeover", "lapped"},
+    {"a copy is believed without a look", "takeover", "lapped by a rival"},
     {"a gap reaches to a frontier that is taken back", "log", "lapped beside a gate"},
     {"an old epoch is believed", "takeover", "suspicion"},
     {"a trim without its fact", "takeover", "gap"},
