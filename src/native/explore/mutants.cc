@@ -154,6 +154,10 @@ constexpr Shown shown[] = {
     {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
     {"publishRetention, write TopicLine::Retention", "watched"},
     {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
+    {"LaneWriter::close, publish ClientLine.closingGeneration", "withdrawn"},
+    {"leftItsPlace, observe ReaderLine.detachedGeneration", "passes on"},
+    {"LaneReader::attach, fullFence", "farewell"},
+    {"Reading::session, loadFence", "last pass"},
 };
 
 // Null: none is known, or it is not tried.
