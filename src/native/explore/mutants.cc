@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -150,22 +151,24 @@ struct Shown {
   const char* configuration;
 };
 constexpr Shown shown[] = {
-    {"readSealed, loadFence", "outlived"},
-    {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
-    {"publishRetention, write TopicLine::Retention", "watched"},
-    {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
     {"LaneWriter::close, publish ClientLine.closingGeneration", "withdrawn"},
     {"leftItsPlace, observe ReaderLine.detachedGeneration", "passes on"},
     {"LaneReader::attach, fullFence", "farewell"},
     {"Reading::session, loadFence", "last pass"},
+    {"publishRetention, write TopicLine::Retention.gatingReader", "stopped"},
+    {"readSealed, loadFence", "outlived"},
+    {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
+    {"publishRetention, write TopicLine::Retention", "watched"},
+    {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
 };
 
-// Null: none is known, or it is not tried.
-const Configuration* showing(const std::string& site, const Tried& tried) {
+// None where none is known, or is tried. Of several protocols that have a configuration of that name, each one's.
+Tried showing(const std::string& site, const Tried& tried) {
   const auto known = std::ranges::find_if(shown, [&](const Shown& one) { return site.starts_with(one.site); });
-  if (known == std::end(shown)) return nullptr;
-  const auto found = std::ranges::find_if(tried, [&](const Configuration* one) { return std::strcmp(one->name, known->configuration) == 0; });
-  return found == tried.end() ? nullptr : *found;
+  Tried those;
+  if (known == std::end(shown)) return those;
+  std::ranges::copy_if(tried, std::back_inserter(those), [&](const Configuration* one) { return std::strcmp(one->name, known->configuration) == 0; });
+  return those;
 }
 
 struct Mutant {
@@ -203,7 +206,7 @@ class Table {
       Limits limits = wanted_.limits;
       // Spend little time on a mutant that will hardly be found.
       if (listed(mutant) != nullptr || !mutant.site->seen.acts) limits.seconds = std::min(limits.seconds, 10.0) / 10;
-      const Configuration* first = showing(mutant.site->seen.name, mutant.tried);
+      const Tried first = showing(mutant.site->seen.name, mutant.tried);
       running_.push_back({mutant, Judging(first, mutant.tried, limits, &plant, &mutant), seconds()});
     }
     while (!running_.empty()) finish();
