@@ -156,6 +156,7 @@ constexpr Shown shown[] = {
     {"LaneReader::attach, fullFence", "farewell"},
     {"Reading::session, loadFence", "last pass"},
     {"publishRetention, write TopicLine::Retention.gatingReader", "stopped"},
+    {"publishRetention, write TopicLine::Retention.firstEntry", "places"},
     {"readSealed, loadFence", "outlived"},
     {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
     {"publishRetention, write TopicLine::Retention", "watched"},
