@@ -155,6 +155,8 @@ constexpr Shown shown[] = {
     {"leftItsPlace, observe ReaderLine.detachedGeneration", "passes on"},
     {"LaneReader::attach, fullFence", "farewell"},
     {"Reading::session, loadFence", "last pass"},
+    {"headsOf, observe BlockHead.word", "half served"},
+    {"ringBell, ring BellLine.bell", "resumed"},
     {"publishRetention, write TopicLine::Retention.gatingReader", "stopped"},
     {"publishRetention, write TopicLine::Retention.firstEntry", "places"},
     {"readSealed, loadFence", "outlived"},
