@@ -152,7 +152,20 @@ struct Shown {
 constexpr Shown shown[] = {
     {"readSealed, loadFence", "outlived"},
     {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
+    {"publishRetention, write TopicLine::Retention.firstEntry", "watched anew"},
+    {"publishRetention, write TopicLine::Retention.firmTrim", "watched anew"},
     {"publishRetention, write TopicLine::Retention", "watched"},
+    {"publishAcknowledged, write SessionLine::Acknowledged.leavingGeneration", "revisited"},
+    {"closingOf, loadFence", "quits"},
+    {"leftItsPlace", "quits"},
+    {"LaneReader::peek, loadFence", "scanned"},
+    {"Reading::cursors", "returned"},
+    {"ended, ", "torn"},
+    {"copiesOf", "raised"},
+    {"readFormer, willRead ServiceLine", "raised"},
+    {"readFormer, fullFence (2)", "raised"},
+    {"clearIdentity", "remains"},
+    {"Region::wakeSequencer, fullFence", "asleep"},
     {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
 };
 

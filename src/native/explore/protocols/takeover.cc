@@ -282,12 +282,7 @@ void halfServed() {
 
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
-void watched() {
-  Log log(true, orderSession);
-  log.publishes(6);
-  log.settles();
-  log.reads();
-  log.publishes(1);
+void isWatched(Log& log) {
   log.serves();
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
@@ -300,6 +295,30 @@ void watched() {
     }
   });
   log.ends(2);
+}
+
+void watched() {
+  Log log(true, orderSession);
+  log.publishes(6);
+  log.settles();
+  log.reads();
+  log.publishes(1);
+  isWatched(log);
+}
+
+// The same in the place of another topic, and the server has trimmed it before.
+void watchedAnew() {
+  Log log(true, orderSession);
+  log.publishes(1);
+  log.settles();
+  log.reads();
+  log.movesOn();
+  log.publishes(6);
+  log.settles();
+  log.reads();
+  log.settles();
+  log.publishes(2);
+  isWatched(log);
 }
 
 // A reader's process has died, and the server ends it and leaves. Behind the next server's takeover another one has its place.
@@ -363,6 +382,23 @@ void crossed() {
     if (between->start(2).ok()) between->step();
   });
   log.looksOnce();
+}
+
+// A batch is published while another server takes the log over and goes to sleep: it is rung.
+void asleep() {
+  Log log(false, orderSession);
+  log.goesOnAhead();
+  log.leavesAhead();
+  log.publisher.program.runs([publishing = log.publishing] {
+    expect(publishing->publish(0, nullptr), "there is no room");
+    for (Patience patience; publishing->lanes().committedBatches() == 0;) {
+      expect(patience.lasts(), "a sequencer sleeps, and a batch stays where it is");
+    }
+  });
+  Attached next(*log.region, "next server", false, false);
+  const auto sequencer = make_shared<Sequencer>(next.region, SequencerOptions{});
+  atEnd([sequencer] {});
+  next.program.runs([sequencer] { expectOk(sequencer->start(), "taking the log over"); });
 }
 
 // Attaches a reader in a place that is claimed already, or claims others until one can be attached.
@@ -449,10 +485,12 @@ Protocol takeoverProtocol() {
     {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
     {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
     {"crossed", "of two candidates the one with the smaller epoch serves before the other announces its own", &crossed},
+    {"asleep", "a batch is published while another server takes the log over and goes to sleep", &asleep},
     {"returned", "a server has its log again behind one that died as it trimmed, and a process has attached meanwhile", &returned},
     {"returned anew", "the same, and the process has claimed its place meanwhile", &returnedAnew},
     {"half served", "a standby is suspected as it begins to serve", &halfServed},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
+    {"watched anew", "the same in the place of a topic that was freed, and some of it was trimmed before", &watchedAnew},
     {"inherited", "a reader was found dead, and behind a takeover its place is another's", &inherited},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};

@@ -39,6 +39,7 @@ class Taking {
       : region_(std::move(region)), reader_(region_, 0, claim, 4), order_(order) {}
 
   bool attach() { return reader_.attach(From::start, 0).ok(); }
+  void leave() { reader_.detach(); }
   uint64_t count() const { return seen_.size(); }
 
   bool take() {
@@ -112,6 +113,11 @@ struct Log {
       settle();
     });
     atEnd([kept = serving] {});
+    opens(order);
+  }
+
+  // The ends of the topic.
+  void opens(Order order) {
     Claim claim;
     publisher.program.ahead([&] { expectOk(claimClient(*publisher.region, topic, claim), "claiming a session"); });
     first.program.ahead([&] { settle(); });
@@ -126,6 +132,26 @@ struct Log {
       expect(taking->attach(), "the reader is not attached");
     });
     atEnd([kept = taking] {});
+  }
+
+  // The topic is freed for another one, which its ends use from then on.
+  void movesOn() {
+    publisher.program.ahead([&] { publishing->lanes().close(); });
+    reader.program.ahead([&] { taking->leave(); });
+    settles();
+    TopicView next;
+    TopicWish wish;
+    const auto declares = [&] {
+      Status status = Status::fine();
+      publisher.program.ahead([&] { status = declareTopic(*publisher.region, "u", orderSession, 1, next, &wish); });
+      return status.ok();
+    };
+    expect(!declares(), "a place is free that a topic has");
+    settles();
+    expect(declares(), "the place of a topic that is not used does not come free");
+    topic = next.place();
+    *published = 0;
+    opens(orderSession);
   }
 
   void settle() {
