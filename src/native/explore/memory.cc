@@ -161,10 +161,11 @@ void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Sit
   const Word meant = wordAt(at, bytes);
   const Word word = is(fault, Fault::astray) ? astray(meant) : meant;
   const uint64_t shifted = value << shiftOf(word);
+  if (Scheduler::now().holdsUpAhead(at) && ((Model::now().known(word) ^ shifted) & word.mask) != 0) Scheduler::now().holdUp(at);
   step(Step::store, &word);
   const uint64_t stored = is(fault, Fault::fallen) ? fallen(word, shifted) : shifted;
   Trace::verb(verb, word, stored >> shiftOf(word), site);
-  StoreChecks::look(word, stored, false);
+  StoreChecks::look(word, stored, release, false);
   storeNow(word, stored, release, fault);
 }
 
@@ -177,7 +178,7 @@ uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
   const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
   const uint64_t before = (known & word.mask) >> shiftOf(word);
   Trace::verb(Verb::ring, word, before + 1, site);
-  StoreChecks::look(word, (before + 1) << shiftOf(word), true);
+  StoreChecks::look(word, (before + 1) << shiftOf(word), true, true);
   if (fault == Fault::torn) {
     step(Step::call, &word);
     Model::now().store(word, (before + 1) << shiftOf(word), false);
@@ -191,7 +192,7 @@ uint32_t take(uint32_t& bits, const Site& site) {
   const Fault fault = enter(site, Verb::take);
   const Word word = wordAt(&bits, sizeof(bits));
   step(Step::store, &word);
-  StoreChecks::look(word, 0, true);
+  StoreChecks::look(word, 0, true, true);
   const uint64_t before = clear(word, fault);
   const auto taken = static_cast<uint32_t>((before & word.mask) >> shiftOf(word));
   Trace::verb(Verb::take, word, taken, site);

@@ -166,6 +166,9 @@ constexpr Shown shown[] = {
     {"readFormer, fullFence (2)", "raised"},
     {"clearIdentity", "remains"},
     {"Region::wakeSequencer, fullFence", "asleep"},
+    {"EpochView::believes, fullFence", "believed"},
+    {"IndexReader::publishCursor, fullFence", "attaching"},
+    {"LappedReader::letGo, wrote", "lapped at rest"},
     {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
 };
 

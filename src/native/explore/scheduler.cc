@@ -1,5 +1,6 @@
 #include "scheduler.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -37,6 +38,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
   // Never destroyed: their contents lay in the arena of the schedule before, which was reset.
   new (&processes_) std::vector<Process*>();
   new (&actors_) std::vector<Actor*>();
+  new (&holds_) std::vector<Hold>();
   new (&onDeath) std::function<void(Process&)>();
   new (&onRest) std::function<void(Actor&)>();
   left_ = schedule.size();
@@ -326,6 +328,25 @@ void Scheduler::giveWay(uint64_t nanos) {
   current_->givesWay = true;
   wait("its turn", clockNanos_ + nanos);
   current_->givesWay = false;
+}
+
+void Scheduler::holdUpAhead(const Process& process, const void* word) { holds_.push_back({&process, word, nullptr}); }
+
+bool Scheduler::holdsUpAhead(const void* word) const {
+  if (holds_.empty() || !exploring()) return false;
+  return std::ranges::any_of(holds_, [&](const Hold& one) { return one.word == word && one.process == currentProcess() && one.waiting == nullptr; });
+}
+
+void Scheduler::holdUp(const void* word) {
+  std::ranges::find(holds_, word, &Hold::word)->waiting = current_;
+  wait("others to be done");
+}
+
+void Scheduler::letGoOn() {
+  for (const Hold& one : holds_) {
+    if (one.waiting != nullptr) wake(*one.waiting);
+  }
+  holds_.clear();
 }
 
 uint64_t Scheduler::clock() { return exploring() ? clockNanos_ += nanosOfALook : clockNanos_; }

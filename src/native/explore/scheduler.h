@@ -90,6 +90,13 @@ class Scheduler {
   uint64_t clock();
   [[noreturn]] void exit();
 
+  // Where a configuration needs processes in the midst of something: each waits ahead of its next store that changes the word,
+  // which it has mapped there, until all are let go on.
+  void holdUpAhead(const Process& process, const void* word);
+  bool holdsUpAhead(const void* word) const;
+  void holdUp(const void* word);
+  void letGoOn();
+
   [[noreturn]] void fail(const std::string& why);
   // Records a failure that the checks at the end have found, when no actor runs.
   void found(const std::string& why);
@@ -167,6 +174,12 @@ class Scheduler {
   uint64_t steps_ = 0;
   uint32_t rounds_ = 0;
   uint32_t roundsOfStop_ = 0;
+  struct Hold {
+    const Process* process;
+    const void* word;
+    Actor* waiting;
+  };
+  std::vector<Hold> holds_;
   std::string failure_;
   std::vector<Chances> seen_;
   std::vector<uint32_t> marks_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lapped.h"
+#include "region/sealed_line.h"
 #include "takeover_blocks.h"
 #include "takeover_log.h"
 
@@ -401,6 +402,63 @@ void asleep() {
   next.program.runs([sequencer] { expectOk(sequencer->start(), "taking the log over"); });
 }
 
+// A server is held up in its last pass, behind its look at the heads, until its successor has read what it had published. What
+// another process believes then its successor has recovered. The head that each look begins with is the successor's.
+void believed() {
+  Log log(false, orderSession);
+  log.goesOnAhead();
+  log.publishes(1);
+  Attached believer(*log.region, "believer", false, false), standby(*log.region, "standby", false, false);
+  const auto& spare = log.first.region->topicLine(2, 0).committedSpare;
+  Scheduler::now().holdUpAhead(log.first.program.process(), &RawLine::of(spare).entries);
+  log.first.program.runs([serving = log.serving] { serving->step(); });
+  const auto entries = make_shared<uint64_t>(0);
+  believer.program.runs([=, at = believer.region] {
+    for (int i = 0; i < 2; i += 1) {
+      EpochView view(*at);
+      TopicLine::Committed line;
+      if (!view.look()) return;
+      const TopicLine& topic = at->topicLine(view.epoch(), 0);
+      const bool whole = readEither(at->publication(), topic.committed, topic.committedSpare, line);
+      if (view.believes() && whole) *entries = std::max(*entries, line.entries);
+    }
+  });
+  const auto next = make_shared<Sequencer>(standby.region, manual());
+  standby.program.runs([next] {
+    expectOk(next->start(2), "taking the log over from a server that is suspected");
+    Scheduler::now().letGoOn();
+  });
+  atEnd([=, at = log.region, kept = next] {
+    const uint64_t recovered = peek<&TopicLine::Committed::entries>(at->topicLine(newestSeen(*at).number, 0).committed);
+    expect(*entries <= recovered, "T1: more is believed than is recovered");
+  });
+}
+
+// The same server trims, and is held up in the frontier's line, as is a process ahead of its attachment, for which the server takes
+// the frontier back. The process is refused, or what it begins with is there.
+void attaching() {
+  Log log(false, orderSession);
+  log.goesOnAhead();
+  log.publishes(6);
+  log.settles();
+  log.reads();
+  log.publishes(1);
+  Attached visitor(*log.region, "visitor", false, false), standby(*log.region, "standby", false, false);
+  Claim place;
+  visitor.program.ahead([&] { expectOk(claimReader(*visitor.region, log.topic, "visitor", place), "claiming a reader's place"); });
+  Scheduler::now().holdUpAhead(log.first.program.process(), &RawLine::of(log.first.region->topicLine(2, 0).retention).seal);
+  const auto& line = visitor.region->reader(0, place.slot).line;
+  Scheduler::now().holdUpAhead(visitor.program.process(), &RawLine::of(line).attachedGeneration);
+  visitor.program.runs([=, at = visitor.region] { visit(at, place); });
+  log.first.program.runs([serving = log.serving] { serving->step(); });
+  const auto next = make_shared<Sequencer>(standby.region, manual());
+  atEnd([next] {});
+  standby.program.runs([next] {
+    expectOk(next->start(2), "taking the log over from a server that is suspected");
+    Scheduler::now().letGoOn();
+  });
+}
+
 // Attaches a reader in a place that is claimed already, or claims others until one can be attached.
 shared_ptr<IndexReader> attachedAs(const shared_ptr<Region>& at, TopicPlace topic, Claim place, bool claimed) {
   shared_ptr<IndexReader> reader;
@@ -486,6 +544,8 @@ Protocol takeoverProtocol() {
     {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
     {"crossed", "of two candidates the one with the smaller epoch serves before the other announces its own", &crossed},
     {"asleep", "a batch is published while another server takes the log over and goes to sleep", &asleep},
+    {"believed", "a server is held up in its last pass until its successor has read what it had published", &believed},
+    {"attaching", "the same as it trims, while a process attaches", &attaching},
     {"returned", "a server has its log again behind one that died as it trimmed, and a process has attached meanwhile", &returned},
     {"returned anew", "the same, and the process has claimed its place meanwhile", &returnedAnew},
     {"half served", "a standby is suspected as it begins to serve", &halfServed},
