@@ -142,9 +142,15 @@ void eachWord(const void* at, size_t bytes, Each each) {
   }
 }
 
+bool changes(const void* at, uint32_t bytes, uint64_t value) {
+  const Word word = wordAt(at, bytes);
+  return ((Model::now().known(word) ^ value << shiftOf(word)) & word.mask) != 0;
+}
+
 }  // namespace
 
 uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site) {
+  if (Scheduler::now().holdsUp()) Scheduler::now().loads();
   const Verb verb = acquire ? Verb::observe : Verb::read;
   const Fault fault = enter(site, verb);
   const Word word = wordAt(at, bytes);
@@ -156,12 +162,12 @@ uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site
 }
 
 void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Site& site) {
+  if (Scheduler::now().holdsUp() && changes(at, bytes, value)) Scheduler::now().changes(at);
   const Verb verb = release ? Verb::publish : Verb::write;
   const Fault fault = enter(site, verb);
   const Word meant = wordAt(at, bytes);
   const Word word = is(fault, Fault::astray) ? astray(meant) : meant;
   const uint64_t shifted = value << shiftOf(word);
-  if (Scheduler::now().holdsUpAhead(at) && ((Model::now().known(word) ^ shifted) & word.mask) != 0) Scheduler::now().holdUp(at);
   step(Step::store, &word);
   const uint64_t stored = is(fault, Fault::fallen) ? fallen(word, shifted) : shifted;
   Trace::verb(verb, word, stored >> shiftOf(word), site);

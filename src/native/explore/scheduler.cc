@@ -330,16 +330,28 @@ void Scheduler::giveWay(uint64_t nanos) {
   current_->givesWay = false;
 }
 
-void Scheduler::holdUpAhead(const Process& process, const void* word) { holds_.push_back({&process, word, nullptr}); }
-
-bool Scheduler::holdsUpAhead(const void* word) const {
-  if (holds_.empty() || !exploring()) return false;
-  return std::ranges::any_of(holds_, [&](const Hold& one) { return one.word == word && one.process == currentProcess() && one.waiting == nullptr; });
+void Scheduler::holdUp(Held where, const Process& process, const void* word) {
+  holds_.push_back({where, &process, word, false, nullptr});
 }
 
-void Scheduler::holdUp(const void* word) {
-  std::ranges::find(holds_, word, &Hold::word)->waiting = current_;
+void Scheduler::waitIn(Hold& hold) {
+  hold.waiting = current_;
   wait("others to be done");
+}
+
+void Scheduler::changes(const void* word) {
+  const auto hold = std::ranges::find_if(holds_, [&](const Hold& one) { return one.word == word && one.process == currentProcess() && !one.changed; });
+  if (hold == holds_.end()) return;
+  hold->changed = true;
+  if (hold->where == Held::ahead) waitIn(*hold);
+}
+
+void Scheduler::loads() {
+  const auto is = [&](const Hold& one) {
+    return one.where == Held::behind && one.process == currentProcess() && one.changed && one.waiting == nullptr;
+  };
+  const auto hold = std::ranges::find_if(holds_, is);
+  if (hold != holds_.end()) waitIn(*hold);
 }
 
 void Scheduler::letGoOn() {

@@ -91,10 +91,13 @@ class Scheduler {
   [[noreturn]] void exit();
 
   // Where a configuration needs processes in the midst of something: each waits ahead of its next store that changes the word,
-  // which it has mapped there, until all are let go on.
-  void holdUpAhead(const Process& process, const void* word);
-  bool holdsUpAhead(const void* word) const;
-  void holdUp(const void* word);
+  // which it has mapped there, or ahead of its first load behind that store, until all are let go on.
+  enum class Held : uint8_t { ahead, behind };
+  void holdUp(Held where, const Process& process, const void* word);
+  // Called by the memory.
+  bool holdsUp() const { return !holds_.empty() && exploring(); }
+  void changes(const void* word);
+  void loads();
   void letGoOn();
 
   [[noreturn]] void fail(const std::string& why);
@@ -175,10 +178,13 @@ class Scheduler {
   uint32_t rounds_ = 0;
   uint32_t roundsOfStop_ = 0;
   struct Hold {
+    Held where;
     const Process* process;
     const void* word;
+    bool changed;
     Actor* waiting;
   };
+  void waitIn(Hold& hold);
   std::vector<Hold> holds_;
   std::string failure_;
   std::vector<Chances> seen_;

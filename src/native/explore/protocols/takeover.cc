@@ -410,7 +410,7 @@ void believed() {
   log.publishes(1);
   Attached believer(*log.region, "believer", false, false), standby(*log.region, "standby", false, false);
   const auto& spare = log.first.region->topicLine(2, 0).committedSpare;
-  Scheduler::now().holdUpAhead(log.first.program.process(), &RawLine::of(spare).entries);
+  Scheduler::now().holdUp(Scheduler::Held::ahead, log.first.program.process(), &RawLine::of(spare).entries);
   log.first.program.runs([serving = log.serving] { serving->step(); });
   const auto entries = make_shared<uint64_t>(0);
   believer.program.runs([=, at = believer.region] {
@@ -434,7 +434,7 @@ void believed() {
   });
 }
 
-// The same server trims, and is held up in the frontier's line, as is a process ahead of its attachment, for which the server takes
+// The same server trims, and is held up behind the frontier, as is a process ahead of its attachment, for which the server takes
 // the frontier back. The process is refused, or what it begins with is there.
 void attaching() {
   Log log(false, orderSession);
@@ -446,9 +446,10 @@ void attaching() {
   Attached visitor(*log.region, "visitor", false, false), standby(*log.region, "standby", false, false);
   Claim place;
   visitor.program.ahead([&] { expectOk(claimReader(*visitor.region, log.topic, "visitor", place), "claiming a reader's place"); });
-  Scheduler::now().holdUpAhead(log.first.program.process(), &RawLine::of(log.first.region->topicLine(2, 0).retention).seal);
+  const auto& frontier = log.first.region->topicLine(2, 0).retention;
+  Scheduler::now().holdUp(Scheduler::Held::behind, log.first.program.process(), &RawLine::of(frontier).seal);
   const auto& line = visitor.region->reader(0, place.slot).line;
-  Scheduler::now().holdUpAhead(visitor.program.process(), &RawLine::of(line).attachedGeneration);
+  Scheduler::now().holdUp(Scheduler::Held::ahead, visitor.program.process(), &RawLine::of(line).attachedGeneration);
   visitor.program.runs([=, at = visitor.region] { visit(at, place); });
   log.first.program.runs([serving = log.serving] { serving->step(); });
   const auto next = make_shared<Sequencer>(standby.region, manual());
