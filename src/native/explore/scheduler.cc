@@ -354,11 +354,15 @@ void Scheduler::loads() {
   if (hold != holds_.end()) waitIn(*hold);
 }
 
-void Scheduler::letGoOn() {
+void Scheduler::letGoOn(const void* word) {
   for (const Hold& one : holds_) {
-    if (one.waiting != nullptr) wake(*one.waiting);
+    if (one.word == word && one.waiting != nullptr) wake(*one.waiting);
   }
-  holds_.clear();
+  std::erase_if(holds_, [&](const Hold& one) { return one.word == word; });
+}
+
+void Scheduler::letAllGo() {
+  while (!holds_.empty()) letGoOn(holds_.back().word);
 }
 
 uint64_t Scheduler::clock() { return exploring() ? clockNanos_ += nanosOfALook : clockNanos_; }

@@ -91,14 +91,15 @@ class Scheduler {
   [[noreturn]] void exit();
 
   // Where a configuration needs processes in the midst of something: each waits ahead of its next store that changes the word,
-  // which it has mapped there, or ahead of its first load behind that store, until all are let go on.
+  // which it has mapped there, or ahead of its first load behind that store, until that one, or all, are let go on.
   enum class Held : uint8_t { ahead, behind };
   void holdUp(Held where, const Process& process, const void* word);
   // Called by the memory.
   bool holdsUp() const { return !holds_.empty() && exploring(); }
   void changes(const void* word);
   void loads();
-  void letGoOn();
+  void letGoOn(const void* word);
+  void letAllGo();
 
   [[noreturn]] void fail(const std::string& why);
   // Records a failure that the checks at the end have found, when no actor runs.
