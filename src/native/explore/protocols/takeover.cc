@@ -283,10 +283,11 @@ void halfServed() {
 
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
-void isWatched(Log& log) {
+// `visitorFirst`: of it and the standby.
+void isWatched(Log& log, bool visitorFirst) {
   log.serves();
   Attached standby(*log.region, "standby", false, false);
-  log.standsBy(standby, false);
+  if (!visitorFirst) log.standsBy(standby, false);
   Attached visitor(*log.region, "visitor", false, false);
   visitor.program.runs([at = visitor.region, topic = log.topic, done = log.done] {
     while (!*done) {
@@ -295,6 +296,7 @@ void isWatched(Log& log) {
       Scheduler::now().giveWay(pause);
     }
   });
+  if (visitorFirst) log.standsBy(standby, false);
   log.ends(2);
 }
 
@@ -304,7 +306,7 @@ void watched() {
   log.settles();
   log.reads();
   log.publishes(1);
-  isWatched(log);
+  isWatched(log, false);
 }
 
 // The same in the place of another topic, and the server has trimmed it before.
@@ -319,7 +321,7 @@ void watchedAnew() {
   log.reads();
   log.settles();
   log.publishes(2);
-  isWatched(log);
+  isWatched(log, true);
 }
 
 // A reader's process has died, and the server ends it and leaves. Behind the next server's takeover another one has its place.
