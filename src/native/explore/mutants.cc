@@ -161,16 +161,41 @@ constexpr Shown shown[] = {
     {"publishRetention, write TopicLine::Retention.firstEntry", "places"},
     {"readSealed, loadFence", "outlived"},
     {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
+    {"publishRetention, write TopicLine::Retention.firstEntry", "watched anew"},
+    {"publishRetention, write TopicLine::Retention.firmTrim", "watched anew"},
     {"publishRetention, write TopicLine::Retention", "watched"},
+    {"publishAcknowledged, write SessionLine::Acknowledged.leavingGeneration", "revisited"},
+    {"closingOf, loadFence", "quits"},
+    {"leftItsPlace", "quits"},
+    {"LaneReader::peek, loadFence", "scanned"},
+    {"Reading::cursors, willRead ReaderLine", "taken back"},
+    {"Reading::cursors, fullFence (2)", "taken back"},
+    {"Reading::cursors", "taken back anew"},
+    {"Reading::session, loadFence", "cleared"},
+    {"ended, ", "torn"},
+    {"copiesOf", "raised"},
+    {"readFormer, willRead ServiceLine", "raised"},
+    {"readFormer, fullFence (2)", "raised"},
+    {"clearIdentity", "remains"},
+    {"Region::wakeSequencer, fullFence", "asleep"},
+    {"EpochView::believes, fullFence", "believed"},
+    {"IndexReader::publishCursor, fullFence", "attaching"},
+    {"LappedReader::letGo, wrote", "lapped at rest"},
     {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
 };
 
-// None where none is known, or is tried. Of several protocols that have a configuration of that name, each one's.
+// None where none is known, or is tried. The first text that fits counts, with all its rows; of several protocols that have
+// a configuration of such a name, each one's.
 Tried showing(const std::string& site, const Tried& tried) {
   const auto known = std::ranges::find_if(shown, [&](const Shown& one) { return site.starts_with(one.site); });
   Tried those;
   if (known == std::end(shown)) return those;
-  std::ranges::copy_if(tried, std::back_inserter(those), [&](const Configuration* one) { return std::strcmp(one->name, known->configuration) == 0; });
+  const auto shows = [&](const Configuration* by) {
+    return std::ranges::any_of(shown, [&](const Shown& one) {
+      return std::strcmp(one.site, known->site) == 0 && std::strcmp(one.configuration, by->name) == 0;
+    });
+  };
+  std::ranges::copy_if(tried, std::back_inserter(those), shows);
   return those;
 }
 
