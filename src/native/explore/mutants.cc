@@ -289,7 +289,7 @@ class Table {
       wanted = wanted || wanted_.protocol == by.protocol->name;
       if (wants(wanted_, *by.configuration)) tried.push_back(by.configuration);
     }
-    return wanted && named(site.seen.name) ? tried : Tried{};
+    return wanted && named(placeOf(site.seen.place) + " " + site.seen.name) ? tried : Tried{};
   }
 
   // Whether it has one of the wanted texts.
