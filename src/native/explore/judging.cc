@@ -130,7 +130,7 @@ Verdict judge(const Tried& tried, const Limits& limits) {
   return {false, false, !acting.none(), "", "", ""};
 }
 
-Judging::Judging(const Configuration* first, const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what) {
+Judging::Judging(const Tried& first, const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what) {
   int ends[2];
   if (pipe(ends) != 0) std::abort();
   std::fflush(stdout);
@@ -140,7 +140,7 @@ Judging::Judging(const Configuration* first, const Tried& tried, const Limits& l
     boundTime(limits.seconds * static_cast<double>(tried.size() + 6));
     if (std::freopen("/dev/null", "w", stderr) == nullptr) std::abort();
     plant(what);
-    Verdict verdict = first == nullptr ? Verdict{} : judge({first}, limits);
+    Verdict verdict = first.empty() ? Verdict{} : judge(first, limits);
     if (!verdict.found) verdict = judge(tried, limits);
     if (!verdict.found) {
       writeAll(ends[1], verdict.acts ? "survives\n" + Coverage::whatSeesMore() + "\n" : "idle\n");

@@ -23,11 +23,11 @@ using Tried = std::vector<const Configuration*>;
 // Tries these configurations one after the other, at first with few schedules each.
 Verdict judge(const Tried& tried, const Limits& limits);
 
-// The same in a child process, because a planted fault may crash it or never return. The one that is tried ahead of all
-// others, if there is one, has as much time as they have together.
+// The same in a child process, because a planted fault may crash it or never return. Those that are tried ahead of all others
+// have as much time as these have together.
 class Judging {
  public:
-  Judging(const Configuration* first, const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what);
+  Judging(const Tried& first, const Tried& tried, const Limits& limits, void (*plant)(const void*), const void* what);
   Verdict verdict();
 
  private:

@@ -28,7 +28,7 @@ void LineMemory::begin() {
   for (uint64_t& at : fencedAt_) at = 0;
   for (uint64_t& at : owedFence_) at = 0;
   // Never destroyed: their contents lay in the arena, which was reset.
-  for (auto& one : pending_) new (&one) std::vector<Line*>();
+  for (auto& one : pending_) new (&one) std::vector<WriteBack>();
   for (auto& one : dropped_) new (&one) std::vector<Line*>();
 }
 
@@ -93,15 +93,19 @@ const LineMemory::Version* LineMemory::fetched(const Line& line, const Copy& cop
   return to == 0 ? nullptr : choice[to - 1];
 }
 
-void LineMemory::toMemory(Line& line, Copy& copy) {
-  if (!copy.present || !copy.dirty) return;
+void LineMemory::toMemory(Line& line, Copy& copy) { toMemory(line, copy, copy.words, copy.stores); }
+
+// What a write-back has taken ahead of a later store does not take that store along: the line stays dirty.
+void LineMemory::toMemory(Line& line, Copy& copy, const uint64_t (&words)[8], uint64_t stores) {
+  if (!copy.present || !copy.dirty || stores <= copy.written) return;
   auto* before = new Version();
   std::memcpy(before->words, line.memory, sizeof(before->words));
   before->until = time_ += 1;
   before->older = line.older;
   line.older = before;
-  std::memcpy(line.memory, copy.words, sizeof(line.memory));
-  copy.dirty = copy.unwritten = false;
+  std::memcpy(line.memory, words, sizeof(line.memory));
+  copy.written = stores;
+  if (stores == copy.stores) copy.dirty = copy.unwritten = false;
   copy.oldest = time_;
 }
 
@@ -132,8 +136,8 @@ void LineMemory::oweWriteBack(File& file, uint64_t offset) {
 
 void LineMemory::oweWriteBacks() {
   if (actor() == nullptr) return;
-  for (Line* one : pending_[actor()->id]) {
-    Copy& own = one->copies[actor()->process->id % hostsMax];
+  for (const WriteBack& one : pending_[actor()->id]) {
+    Copy& own = one.line->copies[actor()->process->id % hostsMax];
     own.unwritten = own.present && own.dirty;
   }
 }
@@ -199,6 +203,7 @@ void LineMemory::store(const Word& word, uint64_t value, bool) {
   own.words[index] = merged(own.words[index], value, word.mask);
   at.newest[index] = merged(at.newest[index], value, word.mask);
   own.dirty = true;
+  own.stores += 1;
 }
 
 uint64_t LineMemory::exchange(const Word& word, uint64_t value) {
@@ -210,9 +215,12 @@ uint64_t LineMemory::exchange(const Word& word, uint64_t value) {
   return before;
 }
 
-// A line that no actor has used needs no write-back.
 void LineMemory::writeBack(File& file, uint64_t offset, uint64_t) {
-  if (actor() != nullptr && file.lines[offset / 64] != nullptr) pending_[actor()->id].push_back(&line(file, offset));
+  if (!dirty(file, offset)) return;
+  Line& at = line(file, offset);
+  const Copy& own = at.copies[actor()->process->id % hostsMax];
+  WriteBack& taken = pending_[actor()->id].emplace_back(WriteBack{&at, own.stores, {}});
+  std::memcpy(taken.words, own.words, sizeof(taken.words));
 }
 
 void LineMemory::invalidate(File& file, uint64_t offset, uint64_t) {
@@ -222,7 +230,7 @@ void LineMemory::invalidate(File& file, uint64_t offset, uint64_t) {
 
 void LineMemory::settle(uint32_t id) {
   const Process& process = *Scheduler::now().actors()[id]->process;
-  for (Line* one : pending_[id]) toMemory(*one, one->copies[process.id % hostsMax]);
+  for (const WriteBack& one : pending_[id]) toMemory(*one.line, one.line->copies[process.id % hostsMax], one.words, one.stores);
   pending_[id].clear();
 }
 

@@ -62,6 +62,8 @@ class LineMemory : public Model {
     uint64_t owedAt;  // the same without the planted fault
     bool outdated;    // present, which it would not be without the planted fault
     bool unwritten;   // dirty, which it would not be without the planted fault
+    uint64_t stores;   // counts the changes of the words, also of former fetches
+    uint64_t written;  // up to which of them memory has
     uint64_t words[8];
   };
 
@@ -81,6 +83,13 @@ class LineMemory : public Model {
     Copy copies[hostsMax];
   };
 
+  // A write-back that no fence has completed: what was stored in the line ahead of it.
+  struct WriteBack {
+    Line* line;
+    uint64_t stores;
+    uint64_t words[8];
+  };
+
   // The actor whose cache is used; null ahead of the schedule, and while a check inspects memory.
   static const Actor* actor();
   Line& line(File& file, uint64_t offset);
@@ -88,6 +97,7 @@ class LineMemory : public Model {
   void oweDrop(Line& line);
   static const Version* fetched(const Line& line, const Copy& copy);
   void toMemory(Line& line, Copy& copy);
+  void toMemory(Line& line, Copy& copy, const uint64_t (&words)[8], uint64_t stores);
   void drop(Line& line);
   void takeOver(Line& line);
   void leakTo(Line& line);
@@ -97,7 +107,7 @@ class LineMemory : public Model {
   uint64_t fencedAt_[actorsMax] = {};  // of each actor: when its earlier loads were ordered ahead of invalidations
   uint64_t owedFence_[actorsMax] = {};  // the same without the planted fault
   // Under way, by actor.
-  std::vector<Line*> pending_[actorsMax];  // write-backs
+  std::vector<WriteBack> pending_[actorsMax];
   std::vector<Line*> dropped_[actorsMax];  // invalidations
 };
 

@@ -142,9 +142,15 @@ void eachWord(const void* at, size_t bytes, Each each) {
   }
 }
 
+bool changes(const void* at, uint32_t bytes, uint64_t value) {
+  const Word word = wordAt(at, bytes);
+  return ((Model::now().known(word) ^ value << shiftOf(word)) & word.mask) != 0;
+}
+
 }  // namespace
 
 uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site) {
+  if (Scheduler::now().holdsUp()) Scheduler::now().loads();
   const Verb verb = acquire ? Verb::observe : Verb::read;
   const Fault fault = enter(site, verb);
   const Word word = wordAt(at, bytes);
@@ -156,6 +162,7 @@ uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site
 }
 
 void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Site& site) {
+  if (Scheduler::now().holdsUp() && changes(at, bytes, value)) Scheduler::now().changes(at);
   const Verb verb = release ? Verb::publish : Verb::write;
   const Fault fault = enter(site, verb);
   const Word meant = wordAt(at, bytes);
@@ -164,7 +171,7 @@ void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Sit
   step(Step::store, &word);
   const uint64_t stored = is(fault, Fault::fallen) ? fallen(word, shifted) : shifted;
   Trace::verb(verb, word, stored >> shiftOf(word), site);
-  StoreChecks::look(word, stored, false);
+  StoreChecks::look(word, stored, release, false);
   storeNow(word, stored, release, fault);
 }
 
@@ -177,7 +184,7 @@ uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
   const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
   const uint64_t before = (known & word.mask) >> shiftOf(word);
   Trace::verb(Verb::ring, word, before + 1, site);
-  StoreChecks::look(word, (before + 1) << shiftOf(word), true);
+  StoreChecks::look(word, (before + 1) << shiftOf(word), true, true);
   if (fault == Fault::torn) {
     step(Step::call, &word);
     Model::now().store(word, (before + 1) << shiftOf(word), false);
@@ -191,7 +198,7 @@ uint32_t take(uint32_t& bits, const Site& site) {
   const Fault fault = enter(site, Verb::take);
   const Word word = wordAt(&bits, sizeof(bits));
   step(Step::store, &word);
-  StoreChecks::look(word, 0, true);
+  StoreChecks::look(word, 0, true, true);
   const uint64_t before = clear(word, fault);
   const auto taken = static_cast<uint32_t>((before & word.mask) >> shiftOf(word));
   Trace::verb(Verb::take, word, taken, site);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -150,18 +151,52 @@ struct Shown {
   const char* configuration;
 };
 constexpr Shown shown[] = {
+    {"LaneWriter::close, publish ClientLine.closingGeneration", "withdrawn"},
+    {"leftItsPlace, observe ReaderLine.detachedGeneration", "passes on"},
+    {"LaneReader::attach, fullFence", "farewell"},
+    {"Reading::session, loadFence", "last pass"},
+    {"headsOf, observe BlockHead.word", "half served"},
+    {"ringBell, ring BellLine.bell", "resumed"},
+    {"publishRetention, write TopicLine::Retention.gatingReader", "stopped"},
+    {"publishRetention, write TopicLine::Retention.firstEntry", "places"},
     {"readSealed, loadFence", "outlived"},
     {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
+    {"publishRetention, write TopicLine::Retention.firstEntry", "watched anew"},
+    {"publishRetention, write TopicLine::Retention.firmTrim", "watched anew"},
     {"publishRetention, write TopicLine::Retention", "watched"},
+    {"publishAcknowledged, write SessionLine::Acknowledged.leavingGeneration", "revisited"},
+    {"closingOf, loadFence", "quits"},
+    {"leftItsPlace", "quits"},
+    {"LaneReader::peek, loadFence", "scanned"},
+    {"Reading::cursors, willRead ReaderLine", "taken back"},
+    {"Reading::cursors, fullFence (2)", "taken back"},
+    {"Reading::cursors", "taken back anew"},
+    {"Reading::session, loadFence", "cleared"},
+    {"ended, ", "torn"},
+    {"copiesOf", "raised"},
+    {"readFormer, willRead ServiceLine", "raised"},
+    {"readFormer, fullFence (2)", "raised"},
+    {"clearIdentity", "remains"},
+    {"Region::wakeSequencer, fullFence", "asleep"},
+    {"EpochView::believes, fullFence", "believed"},
+    {"IndexReader::publishCursor, fullFence", "attaching"},
+    {"LappedReader::letGo, wrote", "lapped at rest"},
     {"IndexReader::publishCursor, write ReaderLine.syncedSeal", "seat"},
 };
 
-// Null: none is known, or it is not tried.
-const Configuration* showing(const std::string& site, const Tried& tried) {
+// None where none is known, or is tried. The first text that fits counts, with all its rows; of several protocols that have
+// a configuration of such a name, each one's.
+Tried showing(const std::string& site, const Tried& tried) {
   const auto known = std::ranges::find_if(shown, [&](const Shown& one) { return site.starts_with(one.site); });
-  if (known == std::end(shown)) return nullptr;
-  const auto found = std::ranges::find_if(tried, [&](const Configuration* one) { return std::strcmp(one->name, known->configuration) == 0; });
-  return found == tried.end() ? nullptr : *found;
+  Tried those;
+  if (known == std::end(shown)) return those;
+  const auto shows = [&](const Configuration* by) {
+    return std::ranges::any_of(shown, [&](const Shown& one) {
+      return std::strcmp(one.site, known->site) == 0 && std::strcmp(one.configuration, by->name) == 0;
+    });
+  };
+  std::ranges::copy_if(tried, std::back_inserter(those), shows);
+  return those;
 }
 
 struct Mutant {
@@ -199,7 +234,7 @@ class Table {
       Limits limits = wanted_.limits;
       // Spend little time on a mutant that will hardly be found.
       if (listed(mutant) != nullptr || !mutant.site->seen.acts) limits.seconds = std::min(limits.seconds, 10.0) / 10;
-      const Configuration* first = showing(mutant.site->seen.name, mutant.tried);
+      const Tried first = showing(mutant.site->seen.name, mutant.tried);
       running_.push_back({mutant, Judging(first, mutant.tried, limits, &plant, &mutant), seconds()});
     }
     while (!running_.empty()) finish();
@@ -254,7 +289,7 @@ class Table {
       wanted = wanted || wanted_.protocol == by.protocol->name;
       if (wants(wanted_, *by.configuration)) tried.push_back(by.configuration);
     }
-    return wanted && named(site.seen.name) ? tried : Tried{};
+    return wanted && named(placeOf(site.seen.place) + " " + site.seen.name) ? tried : Tried{};
   }
 
   // Whether it has one of the wanted texts.

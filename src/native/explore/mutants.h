@@ -10,7 +10,7 @@ namespace ringfence::explore {
 struct Mutants {
   std::string protocol;       // sites that its configurations execute; all where it is empty
   std::string configuration;  // it alone looks for them; all that execute the site where it is empty
-  std::string site;           // sites whose name has this text, or one of several with `|` between them
+  std::string site;           // sites whose place (file and line) or name has this text, or one of several with `|` between them
   uint32_t every = 1;         // tries one mutant in this many
   bool open = false;          // leaves out those that docs/memory-model.md lists
   uint32_t jobs = 1;          // judgements at a time

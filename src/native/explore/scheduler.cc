@@ -1,5 +1,6 @@
 #include "scheduler.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -37,6 +38,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
   // Never destroyed: their contents lay in the arena of the schedule before, which was reset.
   new (&processes_) std::vector<Process*>();
   new (&actors_) std::vector<Actor*>();
+  new (&holds_) std::vector<Hold>();
   new (&onDeath) std::function<void(Process&)>();
   new (&onRest) std::function<void(Actor&)>();
   left_ = schedule.size();
@@ -326,6 +328,41 @@ void Scheduler::giveWay(uint64_t nanos) {
   current_->givesWay = true;
   wait("its turn", clockNanos_ + nanos);
   current_->givesWay = false;
+}
+
+void Scheduler::holdUp(Held where, const Process& process, const void* word) {
+  holds_.push_back({where, &process, word, false, nullptr});
+}
+
+void Scheduler::waitIn(Hold& hold) {
+  hold.waiting = current_;
+  wait("others to be done");
+}
+
+void Scheduler::changes(const void* word) {
+  const auto hold = std::ranges::find_if(holds_, [&](const Hold& one) { return one.word == word && one.process == currentProcess() && !one.changed; });
+  if (hold == holds_.end()) return;
+  hold->changed = true;
+  if (hold->where == Held::ahead) waitIn(*hold);
+}
+
+void Scheduler::loads() {
+  const auto is = [&](const Hold& one) {
+    return one.where == Held::behind && one.process == currentProcess() && one.changed && one.waiting == nullptr;
+  };
+  const auto hold = std::ranges::find_if(holds_, is);
+  if (hold != holds_.end()) waitIn(*hold);
+}
+
+void Scheduler::letGoOn(const void* word) {
+  for (const Hold& one : holds_) {
+    if (one.word == word && one.waiting != nullptr) wake(*one.waiting);
+  }
+  std::erase_if(holds_, [&](const Hold& one) { return one.word == word; });
+}
+
+void Scheduler::letAllGo() {
+  while (!holds_.empty()) letGoOn(holds_.back().word);
 }
 
 uint64_t Scheduler::clock() { return exploring() ? clockNanos_ += nanosOfALook : clockNanos_; }

@@ -90,6 +90,17 @@ class Scheduler {
   uint64_t clock();
   [[noreturn]] void exit();
 
+  // Where a configuration needs processes in the midst of something: each waits ahead of its next store that changes the word,
+  // which it has mapped there, or ahead of its first load behind that store, until that one, or all, are let go on.
+  enum class Held : uint8_t { ahead, behind };
+  void holdUp(Held where, const Process& process, const void* word);
+  // Called by the memory.
+  bool holdsUp() const { return !holds_.empty() && exploring(); }
+  void changes(const void* word);
+  void loads();
+  void letGoOn(const void* word);
+  void letAllGo();
+
   [[noreturn]] void fail(const std::string& why);
   // Records a failure that the checks at the end have found, when no actor runs.
   void found(const std::string& why);
@@ -167,6 +178,15 @@ class Scheduler {
   uint64_t steps_ = 0;
   uint32_t rounds_ = 0;
   uint32_t roundsOfStop_ = 0;
+  struct Hold {
+    Held where;
+    const Process* process;
+    const void* word;
+    bool changed;
+    Actor* waiting;
+  };
+  void waitIn(Hold& hold);
+  std::vector<Hold> holds_;
   std::string failure_;
   std::vector<Chances> seen_;
   std::vector<uint32_t> marks_;

@@ -149,7 +149,8 @@ uint64_t exchanged(const Owned& now) {
   scheduler.fail(std::string(what) + nameOf(spot) + ", stored by " + scheduler.current()->process->name);
 }
 
-void lookWhetherItFalls(const Storing& storing, const LinePlace& at, const Word& word, uint64_t value) {
+// A reader that attaches sets its cursor, and sets it again where it finds another frontier: from there on it publishes it.
+void lookWhetherItFalls(const Storing& storing, const LinePlace& at, const Word& word, uint64_t value, bool publishes) {
   const uint64_t element = word.offset - at.within;
   for (const Rising& rising : at.rising) {
     const bool sealed = rising.owner == RisesUnder::sealed;
@@ -162,7 +163,8 @@ void lookWhetherItFalls(const Storing& storing, const LinePlace& at, const Word&
     const uint64_t before = rising.owner == RisesUnder::all
                                 ? Model::now().known(word) >> shift & mask
                                 : exchanged({field, ownerOf(rising, storing, at, element), now});
-    if (now < before) refuse("what only rises falls: ", {word.file, field & ~uint64_t{7}, mask << shift});
+    const bool begins = rising.owner == RisesUnder::reader && !publishes;
+    if (now < before && !begins) refuse("what only rises falls: ", {word.file, field & ~uint64_t{7}, mask << shift});
   }
 }
 
@@ -184,10 +186,10 @@ LinePlace own(const Storing& storing, const Word& word, bool atomic) {
 // Never destroyed: its contents lay in the arena, which was reset.
 void StoreChecks::begin() { new (&owned) std::vector<Owned>(); }
 
-void StoreChecks::look(const Word& word, uint64_t value, bool atomic) {
+void StoreChecks::look(const Word& word, uint64_t value, bool publishes, bool atomic) {
   if (!concerns(word)) return;
   const Storing storing(*word.file);
-  lookWhetherItFalls(storing, own(storing, word, atomic), word, value);
+  lookWhetherItFalls(storing, own(storing, word, atomic), word, value, publishes);
 }
 
 void StoreChecks::lookAtBytes(const Word& word) {

@@ -11,7 +11,7 @@ class StoreChecks {
  public:
   static void begin();
   // Called ahead of each store of a schedule, which fails where a rule is broken. `value`: as it lies in the word.
-  static void look(const Word& word, uint64_t value, bool atomic);
+  static void look(const Word& word, uint64_t value, bool publishes, bool atomic);
   // The same for bytes, which are checked for their writer alone.
   static void lookAtBytes(const Word& word);
 };

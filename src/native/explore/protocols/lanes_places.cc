@@ -166,12 +166,34 @@ void scanned() {
   });
 }
 
+// A session that has closed ends while a reader comes again and again. The server may die meanwhile: what it leaves refuses no
+// reader.
+void revisited() {
+  Served log(logGeometry(), true, orderNone);
+  Attached visitor(*log.server.region, "visitor", false, false);
+  Attached publisher(*log.server.region, "publisher", false, false);
+  const auto publishing = log.publishes(publisher);
+  publishesAhead(publisher, *publishing, 0, 2);
+  log.server.program.ahead([&] { log.serving->settle(); });
+  publisher.program.ahead([&] { publishing->lanes().close(); });
+  log.runs();
+  visitor.program.runs([=, at = visitor.region, topic = log.topic] {
+    for (int i = 0; i < 4; i += 1) {
+      const auto taking = claims(at, topic, From::start);
+      taking->take();
+      taking->reader().detach();
+      Scheduler::now().giveWay(pauseNanos);
+    }
+  });
+}
+
 }  // namespace
 
 std::vector<Configuration> lanesPlaces() {
   return {
     {"newcomer", "the oldest batches are released while a reader claims a place and begins with them", &newcomer},
     {"farewell", "a session ends, and the next has its lanes, while a reader claims a place", &farewell},
+    {"revisited", "a session ends, and the server may die, while a reader comes again and again", &revisited},
     {"early", "a reader attaches at the end before the log is served", &early},
     {"roused", "a reader looks before the log is served, and arms when its first batch is there", &roused},
     {"scanned", "a reader that has taken all looks at its lane while the sequencer scans a batch", &scanned},

@@ -97,6 +97,8 @@ struct Lapping {
 
   // `comes`: the reader attaches meanwhile.
   void runs(bool comes = false);
+  // The same but for the reader.
+  void publishes();
 
  private:
   static Geometry geometryOf(uint32_t readers) {
@@ -106,8 +108,7 @@ struct Lapping {
   }
 };
 
-void Lapping::runs(bool comes) {
-  const auto there = comes ? nullptr : follows(reader, log.topic);
+void Lapping::publishes() {
   const auto publishing = log.publishes(publisher);
   publisher.program.ahead([&] {
     for (uint64_t i = 0; i < ahead; i += 1) publishing->publish(i, nullptr);
@@ -119,6 +120,11 @@ void Lapping::runs(bool comes) {
       if (!publishing->publish(i, sleeper.get())) expect(false, "a living session has ended");
     }
   });
+}
+
+void Lapping::runs(bool comes) {
+  const auto there = comes ? nullptr : follows(reader, log.topic);
+  publishes();
   reader.program.runs([=, region = reader.region, topic = log.topic] {
     const auto following = there == nullptr ? arrival(region, topic) : there;
     while (following->next() < recordsAhead(batches) && !Scheduler::now().deaths()) {
@@ -130,6 +136,16 @@ void Lapping::runs(bool comes) {
 
 void lapped() { Lapping(1).runs(); }
 void lappedFromItsStart() { Lapping(1).runs(true); }
+
+// It attaches, and does not look: the publisher goes on.
+void lappedAtRest() {
+  Lapping lapping(1);
+  lapping.publishes();
+  lapping.reader.program.runs([region = lapping.reader.region, topic = lapping.log.topic] {
+    const auto following = arrival(region, topic);
+    atEnd([following] {});
+  });
+}
 
 // Beside it another reader attaches, for which memory is kept until it leaves: what is about to be trimmed is kept then after
 // all, so the first one misses none of that.
@@ -174,6 +190,7 @@ std::vector<Configuration> logLapped() {
   return {
       {"lapped", "a publisher goes round its lane under a reader that holds nothing back", &lapped},
       {"lapped from its start", "the same where the reader attaches meanwhile", &lappedFromItsStart},
+      {"lapped at rest", "the same where the reader attaches, and does not look", &lappedAtRest},
       {"lapped beside a gate", "the same, and a reader attaches for which memory is kept until it leaves", &lappedBeside},
   };
 }

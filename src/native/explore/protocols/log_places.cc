@@ -170,6 +170,57 @@ void quits() {
   });
 }
 
+// A client leaves its topic, and then the region, and another client has its place and leaves it as well, while the server
+// looks after the dead.
+void passesOn() {
+  Served log(logGeometry());
+  Attached former(*log.server.region, "former client", false, false);
+  Attached next(*log.server.region, "next client", false, false);
+  const auto subscribing = log.subscribes(former);
+  log.serving->onDead = [](const DeadReader&) { expect(false, "a reader that has left is told as dead"); };
+  former.program.runs([=, at = former.region] {
+    subscribing->reader().detach();
+    at->close();
+  });
+  next.program.runs([=, at = next.region, topic = log.topic] {
+    Claim claim;
+    retry("a place that was left is not to be had", [&] { return claimReader(*at, topic, "reader", claim).ok(); }, millisecond);
+    Subscribing own(at, claim);
+    expect(own.attach(From::start), "the reader is not attached");
+    own.reader().detach();
+  });
+  log.server.program.runs([serving = log.serving] {
+    for (int i = 0; i < 3; i += 1) {
+      serving->lookOnce();
+      Scheduler::now().giveWay(millisecond);
+    }
+  });
+}
+
+// A session closes with a batch that it has sealed and not published. The slot's next session has the lane from there on,
+// and rests with a sealed batch longer than a stop of the former client lasts: it stays as it was sealed.
+void withdrawn() {
+  Served log(logGeometry());
+  Attached former(*log.server.region, "former", false);
+  Attached next(*log.server.region, "next", false, false);
+  const auto publishing = log.publishes(former);
+  log.runs();
+  former.program.runs([=] {
+    expect(publishing->seal(0), "there is no room in an empty lane");
+    publishing->lanes().close();
+  });
+  next.program.runs([=, at = next.region, topic = log.topic] {
+    Claim claim;
+    retry("the slot of a session that was closed does not come free", [&] { return claimClient(*at, topic, claim).ok(); });
+    const auto own = Publishing::of(at, claim);
+    retry("a session is not admitted", [&] { return own->ready(); }, 4 * pauseNanos);
+    expect(own->seal(0), "there is no room in an empty lane");
+    Scheduler::now().giveWay(20 * pauseNanos);
+    own->lanes().publish(0);
+    retry("a batch is not acknowledged", [&] { return own->lanes().committedBatches() == 1; });
+  });
+}
+
 }  // namespace
 
 std::vector<Configuration> logPlaces() {
@@ -180,6 +231,8 @@ std::vector<Configuration> logPlaces() {
     {"resettled", "a topic is declared in a place that came free, and has a session at once", &resettled},
     {"begun", "a server begins to serve, and may die, while a reader attaches", &begun},
     {"quits", "a client closes its session, leaves its topic and the region, and does not count as dead", &quits},
+    {"passes on", "the same with a reader's place, which another client then has and leaves", &passesOn},
+    {"withdrawn", "a session closes with a sealed batch, and the next one has its place in the lane", &withdrawn},
   };
 }
 

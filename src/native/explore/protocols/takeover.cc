@@ -5,6 +5,7 @@
 
 #include "lapped.h"
 #include "takeover_blocks.h"
+#include "takeover_held.h"
 #include "takeover_log.h"
 
 namespace ringfence::explore {
@@ -12,18 +13,6 @@ namespace ringfence::explore {
 namespace {
 
 using namespace takeover;
-
-// Attaches, reads what there is, and leaves.
-void visit(const shared_ptr<Region>& at, Claim place) {
-  IndexReader reader(at, 0, place, 4);
-  const Status status = reader.attach(From::start, 0);
-  if (!status.ok()) return expect(std::strcmp(status.fault, "recovering") == 0, "T4: a reader is not attached: " + status.detail);
-  BatchView views[16];
-  const int32_t filled = reader.poll(views, 16);
-  expect(filled >= 0, "T4: what an attached reader holds contradicts itself");
-  for (int32_t i = 0; i < filled; i += 1) checkContents(*at, views[i]);
-  reader.detach();
-}
 
 // The server may die ahead of any store of its passes, and a standby takes over.
 void succession() {
@@ -132,14 +121,6 @@ void gapUnder(bool handed) {
 }
 void gap() { gapUnder(false); }
 void handedDown() { gapUnder(true); }
-
-// Seals the session's first two batches, and publishes the second.
-void sealTwo(Log& log) {
-  log.publisher.program.ahead([&] {
-    for (; *log.published < 2; *log.published += 1) expect(log.publishing->seal(*log.published), "there is no room");
-    log.publishing->lanes().publish(1);
-  });
-}
 
 // Under order `total` a batch is committed ahead of the missing one; the server may die at any moment, also behind the one
 // that was missing.
@@ -282,15 +263,11 @@ void halfServed() {
 
 // The order, and the room of its oldest batches, while a process attaches to its topic again and again: to what the server
 // has left, to what the successor recovers, and to what it then trims.
-void watched() {
-  Log log(true, orderSession);
-  log.publishes(6);
-  log.settles();
-  log.reads();
-  log.publishes(1);
+// `visitorFirst`: of it and the standby.
+void isWatched(Log& log, bool visitorFirst) {
   log.serves();
   Attached standby(*log.region, "standby", false, false);
-  log.standsBy(standby, false);
+  if (!visitorFirst) log.standsBy(standby, false);
   Attached visitor(*log.region, "visitor", false, false);
   visitor.program.runs([at = visitor.region, topic = log.topic, done = log.done] {
     while (!*done) {
@@ -299,7 +276,32 @@ void watched() {
       Scheduler::now().giveWay(pause);
     }
   });
+  if (visitorFirst) log.standsBy(standby, false);
   log.ends(2);
+}
+
+void watched() {
+  Log log(true, orderSession);
+  log.publishes(6);
+  log.settles();
+  log.reads();
+  log.publishes(1);
+  isWatched(log, false);
+}
+
+// The same in the place of another topic, and the server has trimmed it before.
+void watchedAnew() {
+  Log log(true, orderSession);
+  log.publishes(1);
+  log.settles();
+  log.reads();
+  log.movesOn();
+  log.publishes(6);
+  log.settles();
+  log.reads();
+  log.settles();
+  log.publishes(2);
+  isWatched(log, true);
 }
 
 // A reader's process has died, and the server ends it and leaves. Behind the next server's takeover another one has its place.
@@ -365,16 +367,21 @@ void crossed() {
   log.looksOnce();
 }
 
-// Attaches a reader in a place that is claimed already, or claims others until one can be attached.
-shared_ptr<IndexReader> attachedAs(const shared_ptr<Region>& at, TopicPlace topic, Claim place, bool claimed) {
-  shared_ptr<IndexReader> reader;
-  retry("a reader is not attached", [&] {
-    if (!claimed && !claimReader(*at, topic, "visitor", place).ok()) return false;
-    claimed = false;
-    reader = make_shared<IndexReader>(at, 0, place, 4);
-    return reader->attach(From::start, 0).ok();
-  }, pause);
-  return reader;
+// A batch is published while another server takes the log over and goes to sleep: it is rung.
+void asleep() {
+  Log log(false, orderSession);
+  log.goesOnAhead();
+  log.leavesAhead();
+  log.publisher.program.runs([publishing = log.publishing] {
+    expect(publishing->publish(0, nullptr), "there is no room");
+    for (Patience patience; publishing->lanes().committedBatches() == 0;) {
+      expect(patience.lasts(), "a sequencer sleeps, and a batch stays where it is");
+    }
+  });
+  Attached next(*log.region, "next server", false, false);
+  const auto sequencer = make_shared<Sequencer>(next.region, SequencerOptions{});
+  atEnd([sequencer] {});
+  next.program.runs([sequencer] { expectOk(sequencer->start(), "taking the log over"); });
 }
 
 // Another server has taken the log over, trims it, and may die in the midst of that; then the first one has its log again.
@@ -449,13 +456,16 @@ Protocol takeoverProtocol() {
     {"ended last", "a session's batch is committed, and the session ends, in the last pass of a server that is suspected", &endedLast},
     {"unheard", "a server that is suspected makes its last pass, and only then its clients look", &unheard},
     {"crossed", "of two candidates the one with the smaller epoch serves before the other announces its own", &crossed},
+    {"asleep", "a batch is published while another server takes the log over and goes to sleep", &asleep},
     {"returned", "a server has its log again behind one that died as it trimmed, and a process has attached meanwhile", &returned},
     {"returned anew", "the same, and the process has claimed its place meanwhile", &returnedAnew},
     {"half served", "a standby is suspected as it begins to serve", &halfServed},
     {"watched", "a process attaches again and again while the server dies and a standby takes over", &watched},
+    {"watched anew", "the same in the place of a topic that was freed, and some of it was trimmed before", &watchedAnew},
     {"inherited", "a reader was found dead, and behind a takeover its place is another's", &inherited},
     {"laps", "an epoch has the block of the one that a reader looked at last", &laps},
   }};
+  for (const Configuration& each : takeoverHeld()) protocol.configurations.push_back(each);
   for (const Configuration& each : takeoverBlocks()) protocol.configurations.push_back(each);
   for (const Configuration& each : takeoverLapped()) protocol.configurations.push_back(each);
   return protocol;

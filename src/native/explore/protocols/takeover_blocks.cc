@@ -99,6 +99,7 @@ void fill(L& line) {
   uint64_t words[sizeof(L) / sizeof(uint64_t)];
   for (uint64_t& word : words) word = 7;
   memory::copyIn(&RawLine::of(line), words, sizeof(words), {});
+  memory::writeBack(&line, sizeof(line), {});
 }
 
 template <class L>
@@ -122,13 +123,14 @@ void eachLine(const Region& region, uint64_t epoch, Each each) {
   }
 }
 
-// A successor's block has lines that an earlier epoch's last pass wrote, of which no server knows. A client looks at them.
+// A successor's block has lines that an earlier epoch's last pass wrote, of which no server knows. The successor has looked at
+// them before, and a client looks at them then.
 void remains() {
   Geometry g = logGeometry(1, 1);
   g.topics = 2;
   g.epochBlocks = 3;
   const auto region = made(g);
-  Attached first(*region, "first server", false, false), standby(*region, "standby", false, false);
+  Attached standby(*region, "standby", false, false), first(*region, "first server", false, false);
   Attached client(*region, "client", false, false);
   const auto sequencer = make_shared<Sequencer>(standby.region, manual());
   atEnd([sequencer] {});
@@ -139,9 +141,21 @@ void remains() {
     expectOk(declareTopic(*first.region, "t", orderSession, 1, topic), "declaring the topic");
     expect(serving.keepTopic(topic.place()), "the topic is not kept");
     serving.stop(true);
-    eachLine(*first.region, 2, [](auto& line) { fill(line); });
   });
-  standby.program.runs([sequencer] { expectOk(sequencer->start(), "taking the log over"); });
+  const auto looked = make_shared<bool>(false), filled = make_shared<bool>(false);
+  standby.program.runs([=, at = standby.region] {
+    eachLine(*at, 2, [&](auto& line) { static_cast<void>(at->publication().copy(line)); });
+    *looked = true;
+    while (!*filled) Scheduler::now().giveWay(pause);
+    expectOk(sequencer->start(), "taking the log over");
+  });
+  first.program.runs([=, at = first.region] {
+    while (!*looked) Scheduler::now().giveWay(pause);
+    expect(at->tryLockBlock(2), "the block is not free");
+    eachLine(*at, 2, [](auto& line) { fill(line); });
+    at->unlockBlock();
+    *filled = true;
+  });
   client.program.runs([at = client.region] {
     EpochView view(*at);
     while (!view.look() || view.epoch() != 2) Scheduler::now().giveWay(pause);

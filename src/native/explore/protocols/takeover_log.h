@@ -39,6 +39,7 @@ class Taking {
       : region_(std::move(region)), reader_(region_, 0, claim, 4), order_(order) {}
 
   bool attach() { return reader_.attach(From::start, 0).ok(); }
+  void leave() { reader_.detach(); }
   uint64_t count() const { return seen_.size(); }
 
   bool take() {
@@ -112,6 +113,11 @@ struct Log {
       settle();
     });
     atEnd([kept = serving] {});
+    opens(order);
+  }
+
+  // The ends of the topic.
+  void opens(Order order) {
     Claim claim;
     publisher.program.ahead([&] { expectOk(claimClient(*publisher.region, topic, claim), "claiming a session"); });
     first.program.ahead([&] { settle(); });
@@ -126,6 +132,26 @@ struct Log {
       expect(taking->attach(), "the reader is not attached");
     });
     atEnd([kept = taking] {});
+  }
+
+  // The topic is freed for another one, which its ends use from then on.
+  void movesOn() {
+    publisher.program.ahead([&] { publishing->lanes().close(); });
+    reader.program.ahead([&] { taking->leave(); });
+    settles();
+    TopicView next;
+    TopicWish wish;
+    const auto declares = [&] {
+      Status status = Status::fine();
+      publisher.program.ahead([&] { status = declareTopic(*publisher.region, "u", orderSession, 1, next, &wish); });
+      return status.ok();
+    };
+    expect(!declares(), "a place is free that a topic has");
+    settles();
+    expect(declares(), "the place of a topic that is not used does not come free");
+    topic = next.place();
+    *published = 0;
+    opens(orderSession);
   }
 
   void settle() {
@@ -300,5 +326,37 @@ struct Log {
     });
   }
 };
+
+// Attaches, reads what there is, and leaves.
+inline void visit(const shared_ptr<Region>& at, Claim place) {
+  IndexReader reader(at, 0, place, 4);
+  const Status status = reader.attach(From::start, 0);
+  if (!status.ok()) return expect(std::strcmp(status.fault, "recovering") == 0, "T4: a reader is not attached: " + status.detail);
+  BatchView views[16];
+  const int32_t filled = reader.poll(views, 16);
+  expect(filled >= 0, "T4: what an attached reader holds contradicts itself");
+  for (int32_t i = 0; i < filled; i += 1) checkContents(*at, views[i]);
+  reader.detach();
+}
+
+// Seals the session's first two batches, and publishes the second.
+inline void sealTwo(Log& log) {
+  log.publisher.program.ahead([&] {
+    for (; *log.published < 2; *log.published += 1) expect(log.publishing->seal(*log.published), "there is no room");
+    log.publishing->lanes().publish(1);
+  });
+}
+
+// Attaches a reader in a place that is claimed already, or claims others until one can be attached.
+inline shared_ptr<IndexReader> attachedAs(const shared_ptr<Region>& at, TopicPlace topic, Claim place, bool claimed) {
+  shared_ptr<IndexReader> reader;
+  retry("a reader is not attached", [&] {
+    if (!claimed && !claimReader(*at, topic, "visitor", place).ok()) return false;
+    claimed = false;
+    reader = make_shared<IndexReader>(at, 0, place, 4);
+    return reader->attach(From::start, 0).ok();
+  }, pause);
+  return reader;
+}
 
 }  // namespace ringfence::explore::takeover

@@ -5,6 +5,7 @@
 #include "explore/protocols/served.h"
 #include "explore/trace.h"
 #include "replica_ends.h"
+#include "replicas_rest.h"
 
 namespace ringfence::explore {
 
@@ -320,7 +321,7 @@ void seat() {
 }  // namespace
 
 Protocol replicasProtocol() {
-  return {"replicas", "durable topics: what the processes of replicas have synced", {
+  Protocol protocol{"replicas", "durable topics: what the processes of replicas have synced", {
     {"synced", "two batches: published, synced, acknowledged as durable, and then read", &synced},
     {"heir", "the process of a replica dies at any moment, and the next one goes on with its disk", &heir},
     {"copies", "the same where two disks are required", &copies},
@@ -331,6 +332,8 @@ Protocol replicasProtocol() {
     {"place", "a replica leaves, and a subscriber has its place", &place},
     {"seat", "the same while another replica stays, which has all that is published", &seat},
   }};
+  for (const Configuration& each : replicasRest()) protocol.configurations.push_back(each);
+  return protocol;
 }
 
 }  // namespace ringfence::explore
