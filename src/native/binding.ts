@@ -108,7 +108,14 @@ export interface RegionHandle {
   /** Stops the sequencer first, as `stop(false)` does, if it runs here. */
   close(): void
 
-  startWaiter(wake: () => void): void
+  /**
+   * The descriptor of a FIFO, if the caller `polls` and there is one to be had: it empties the FIFO and asks `waiterHeard`, and
+   * it closes the FIFO ahead of the region. What rings no FIFO calls `wake`. Else -1: a thread calls `wake`. Either happens at
+   * most once for each arming. The thread may also come later, to the aid of a FIFO that some process cannot ring.
+   */
+  startWaiter(wake: () => void, polls?: boolean): number
+  /** Whether it was armed, and must look at what it waits for. */
+  waiterHeard(): boolean
   armWaiter(reasons: number): void
   disarmWaiter(): void
   /**

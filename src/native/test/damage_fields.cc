@@ -65,7 +65,9 @@ const std::vector<DamagedField> inCursors = {
 const std::vector<DamagedField> inLog = {
     // the sequencer
     FIELD(BellLine, bell, unharmed),
+    FIELD(BellLine, unheard, unharmed),
     FIELD(SleepLine, sleeps, delayed),
+    FIELD(SleepLine, fifo, delayed),
     // a process
     FIELD(ProcessOwner, generation, told | delayed),
     FIELD(ProcessOwner, pid, misnamed),
