@@ -119,6 +119,12 @@ export interface RegionHandle {
   armWaiter(reasons: number): void
   disarmWaiter(): void
   /**
+   * Notes that this process looks again and again from now on, instead of sleeping. False, and it does not count, if more than
+   * `others` living processes of the region do so already, or the region is closed.
+   */
+  beginLook(others: number): boolean
+  endLook(): void
+  /**
    * Counts the attachments and departures of processes that this process has noticed; it asks the system every 100 ms.
    */
   lives(): number

@@ -66,13 +66,13 @@ const expectSoon = (ringer: Attached, sleeper: Attached) =>
     assert.isBelow(millis.toSorted((a, b) => a - b)[5]!, soonMillis)
   })
 
-const live = (promise: string, run: (region: string) => Effect.Effect<void, unknown, Scope.Scope>) =>
+const live = (promise: string, run: (region: string) => Effect.Effect<void, unknown, Scope.Scope>, millis?: number) =>
   it.live(promise, () => {
     const region = freshRegion("doorbell")
     return Effect.scoped(run(region)).pipe(
       Effect.andThen(Effect.sync(() => assert.deepStrictEqual(bellsOf(region), [])))
     )
-  })
+  }, millis)
 
 describe.skipIf(process.platform !== "linux")("a doorbell", () => {
   live(
@@ -128,6 +128,54 @@ describe.skipIf(process.platform !== "linux")("a doorbell", () => {
       assert.isAtMost(descriptors(), before.descriptors + 1)
       assert.strictEqual(bellsOf(region).length, 2)
     }))
+
+  live(
+    "ends with the worker thread whose event loop polls it, in the midst of a wait",
+    (region) =>
+      Effect.gen(function*() {
+        const layers = JSON.stringify(import.meta.resolve("../../src/layers/CxlMemory.ts"))
+        const services = JSON.stringify(import.meta.resolve("../../src/layers/native/region/NativeRegion.ts"))
+        const modules = ["Context", "Effect", "Layer"].map((name) =>
+          JSON.stringify(import.meta.resolve(`effect/${name}`))
+        )
+        const imported = `const [Context, Effect, Layer, { layerAttach, layerShm }, { NativeRegion }] =
+        await Promise.all([${[...modules, layers, services].join(", ")}].map((url) => import(url)));`
+        const worker = `${imported}
+        import { parentPort } from "node:worker_threads"
+        await Effect.runPromise(Effect.gen(function*() {
+          const { handle, waiter } = Context.get(yield* Layer.build(layerAttach({ region: "${region}" })), NativeRegion)
+          yield* Effect.forkChild(waiter.untilRungFor(${sleepsFor.data}, () => undefined), { startImmediately: true })
+          parentPort.postMessage(handle.info().slot)
+          yield* Effect.never
+        }).pipe(Effect.scoped))`
+        const program = `${imported}
+        import { once } from "node:events"
+        import { readdirSync } from "node:fs"
+        import { Worker } from "node:worker_threads"
+        const counts = () => ["fd", "task"].map((of) => readdirSync("/proc/self/" + of).length)
+        await Effect.runPromise(Effect.gen(function*() {
+          const options = { region: "${region}", geometry: ${JSON.stringify(smallGeometry)} }
+          const { handle } = Context.get(yield* Layer.build(layerShm(options)), NativeRegion)
+          const all = []
+          for (let round = 0; round < 4; round += 1) {
+            const worker = new Worker(${JSON.stringify(worker)}, { eval: true })
+            const [slot] = yield* Effect.promise(() => once(worker, "message"))
+            handle.wakeProcess(slot)
+            yield* Effect.promise(() => worker.terminate())
+            all.push(counts())
+          }
+          process.stdout.write(JSON.stringify(all))
+        }).pipe(Effect.scoped))`
+        const ran = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+          timeout: 90_000,
+          encoding: "utf8"
+        })
+        assert.strictEqual(ran.status, 0, ran.stderr)
+        const all: ReadonlyArray<ReadonlyArray<number>> = JSON.parse(ran.stdout)
+        assert.deepStrictEqual(all[3], all[1])
+      }),
+    100_000
+  )
 
   live("keeps the process alive only while a fiber waits", (region) =>
     Effect.sync(() => {

@@ -29,6 +29,7 @@ constexpr Defect allDefects[] = {
     {"a sleep word without its bit", "ring", "wake by FIFO"},
     {"the FIFO of a former process is rung", "bells", "remade"},
     {"a ring that no FIFO takes is kept quiet", "bells", "elsewhere"},
+    {"a look that others do not see", "bells", "looking"},
     {"hold of a removed name", "region", "holding"},
     {"the slot of a living client is given on", "log", "woken"},
     {"a trim ahead of a reader", "log", "trim"},

@@ -18,8 +18,8 @@ class LoopTimer {
   LoopTimer(const LoopTimer&) = delete;
   LoopTimer& operator=(const LoopTimer&) = delete;
 
-  bool running() const { return running_; }
-  // Where the runtime has no such timers nothing is ever called.
+  // Whether the runtime has such timers.
+  bool usable() const { return handle_ != nullptr; }
   void start();
   void stop();
 

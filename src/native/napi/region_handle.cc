@@ -76,6 +76,8 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::waiterHeard>("waiterHeard"),
                       InstanceMethod<&RegionHandle::armWaiter>("armWaiter"),
                       InstanceMethod<&RegionHandle::disarmWaiter>("disarmWaiter"),
+                      InstanceMethod<&RegionHandle::beginLook>("beginLook"),
+                      InstanceMethod<&RegionHandle::endLook>("endLook"),
                       InstanceMethod<&RegionHandle::lives>("lives"),
                       InstanceMethod<&RegionHandle::replaced>("replaced"),
                       InstanceMethod<&RegionHandle::wakeProcess>("wakeProcess"),
@@ -206,16 +208,20 @@ Napi::Value RegionHandle::startWaiter(const Napi::CallbackInfo& info) {
   atExit_ = info.Env().AddCleanupHook(closeAtExit, this);
   wake_.Unref(info.Env());
   waiter_ = std::make_unique<Waiter>(region_, [wake = wake_] { wake.NonBlockingCall(); });
-  const bool polls = info[1].IsBoolean() && info[1].As<Napi::Boolean>();
-  const int fd = polls ? waiter_->listen() : -1;
-  if (fd >= 0) {
-    looking_ = std::make_unique<LoopTimer>(info.Env(), Waiter::lookMillis, [this] { look(); });
-    return fifo(fd);
-  }
+  const int fd = info[1].ToBoolean() ? polledFifo(info.Env()) : -1;
+  if (fd >= 0) return fifo(fd);
   const Status started = waiter_->start();
   if (started.ok()) return fifo(-1);
   endWaiter();
   return throwFault(info.Env(), started);
+}
+
+// A FIFO without looks would leave deaths unseen, and a lost ring without end: so a runtime without timers has the thread.
+int RegionHandle::polledFifo(Napi::Env env) {
+  auto looking = std::make_unique<LoopTimer>(env, Waiter::lookMillis, [this] { look(); });
+  const int fd = looking->usable() ? waiter_->listen() : -1;
+  if (fd >= 0) looking_ = std::move(looking);
+  return fd;
 }
 
 // waiterHeard(): the caller has emptied its FIFO. Whether it must look at what it waits for.
@@ -244,6 +250,15 @@ void RegionHandle::look() {
   if (!armedSinceLook_) return looking_->stop();
   armedSinceLook_ = waiter_->armed();
   if (waiter_->look()) wake_.NonBlockingCall();
+}
+
+// beginLook(others): whether this process may look instead of sleeping: no more than so many others do.
+Napi::Value RegionHandle::beginLook(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), region_ != nullptr && !region_->closed() && region_->beginLook(word(info[0])));
+}
+
+void RegionHandle::endLook(const Napi::CallbackInfo&) {
+  if (region_ != nullptr && !region_->closed()) region_->endLook();
 }
 
 void RegionHandle::endWaiter() {

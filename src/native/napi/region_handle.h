@@ -47,6 +47,7 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   // Stops the threads, detaches the buffers, gives up memory and process slot. Safe to call twice.
   void close();
   void endWaiter();
+  int polledFifo(Napi::Env env);
   void look();
   static void closeAtExit(RegionHandle* handle);
 
@@ -60,6 +61,8 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   Napi::Value waiterHeard(const Napi::CallbackInfo& info);
   void armWaiter(const Napi::CallbackInfo& info);
   void disarmWaiter(const Napi::CallbackInfo& info);
+  Napi::Value beginLook(const Napi::CallbackInfo& info);
+  void endLook(const Napi::CallbackInfo& info);
   Napi::Value lives(const Napi::CallbackInfo& info);
   Napi::Value replaced(const Napi::CallbackInfo& info);
   void wakeProcess(const Napi::CallbackInfo& info);

@@ -40,9 +40,19 @@ uint64_t wordOf(const struct stat& file) {
   return mix64(static_cast<uint64_t>(file.st_ino) ^ mix64(static_cast<uint64_t>(file.st_dev))) | 1;
 }
 
-// Whether it is a FIFO of the region's owner: what another user has planted there would take the bytes.
+// Whether it is a FIFO of the region's owner: what another user has planted there would take the bytes. Its only name is this
+// one: under a second name another slot's process would poll the same, and take them too.
 bool isOfRegion(const Region& region, int fd, struct stat& fifo, struct stat& file) {
-  return fstat(fd, &fifo) == 0 && S_ISFIFO(fifo.st_mode) && fstat(region.file(), &file) == 0 && fifo.st_uid == file.st_uid;
+  return fstat(fd, &fifo) == 0 && S_ISFIFO(fifo.st_mode) && fifo.st_nlink == 1 && fstat(region.file(), &file) == 0 &&
+         fifo.st_uid == file.st_uid && fifo.st_dev == file.st_dev;
+}
+
+// Where the region's file alone is mounted into a container, its folder there is another one: no process of elsewhere would
+// find a FIFO in it, and none would remove it.
+bool liesBeside(const std::string& name, const struct stat& file) {
+  const std::string folder = name.substr(0, name.rfind('/') + 1);
+  struct stat found{};
+  return stat(folder.c_str(), &found) == 0 && found.st_dev == file.st_dev;
 }
 
 // A process that was killed between the making and this has left it narrower: so each owner looks again.
@@ -57,7 +67,7 @@ int openOrMake(const Region& region, const std::string& name) {
   const int fd = open(name.c_str(), O_RDWR | safely);
   if (fd >= 0 || errno != ENOENT) return fd;
   struct stat file{};
-  if (fstat(region.file(), &file) != 0 || file.st_uid != geteuid()) return -1;
+  if (fstat(region.file(), &file) != 0 || file.st_uid != geteuid() || !liesBeside(name, file)) return -1;
   if (mkfifo(name.c_str(), 0600) != 0 && errno != EEXIST) return -1;
   return open(name.c_str(), O_RDWR | safely);
 }

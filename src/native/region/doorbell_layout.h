@@ -36,7 +36,8 @@ struct SleepLine {
   // 0 awake; bits 1, 2, 4, 8, 16, 32: sleeps until there is data of the log, room, an admission, progress of a ring's
   // reader, a ring's frame, the end of the log
   uint32_t sleeps;
-  uint32_t reserved[13];
+  uint32_t looks;  // 1 while the process looks again and again instead of sleeping
+  uint32_t reserved[12];
 };
 
 template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };

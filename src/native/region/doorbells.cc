@@ -50,9 +50,9 @@ Rung Region::wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) 
 }
 
 // SYNC: the FIFO is read behind the sleep word, and its sleeper sets it ahead of the fence behind which it looks and sleeps
-// (Waiter::arm). Where the FIFO does not take the byte (it lies in another mount namespace, this user may not write it, no descriptor is left) the bell is a
-// futex, in case a thread of the sleeper's sleeps there; and where no thread does, the sleeper learns from `unheard` that
-// it needs one, at its next look at its own word (Waiter::look).
+// (Waiter::arm). Where the FIFO does not take the byte (it lies in another mount namespace, this user may not write it, no
+// descriptor is left) the bell is a futex, in case a thread of the sleeper's sleeps there; and where no thread does, the
+// sleeper learns from `unheard` that it needs one, at its next look at its own word (Waiter::look).
 Rung Region::ringOne(HostLine<BellLine>& bell, uint32_t slot, uint64_t fifo) const {
   publication_.ring<&BellLine::bell>(bell);
   if (rungFifos_.ring(*this, slot, fifo)) return Rung::woke;
@@ -60,6 +60,21 @@ Rung Region::ringOne(HostLine<BellLine>& bell, uint32_t slot, uint64_t fifo) con
   if (futexWake(publication_.futexWord<&BellLine::bell>(bell)) != 0) return Rung::woke;
   if (fifo != 0) publication_.ring<&BellLine::unheard>(bell);
   return Rung::unheard;
+}
+
+// SYNC: each writes its own word, fences, and reads those of the others: of processes that begin together each but one sees
+// more than it allows. All may: then all sleep, which costs a wake-up. One that was killed while it looked has no lock.
+bool Region::beginLook(uint32_t others) const {
+  publication_.set<&SleepLine::looks>(role::Sleeper(), sleep(), planted("a look that others do not see") ? 0 : 1);
+  const Fenced fenced = publication_.fullFence();
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < layout_.geometry.processes && found <= others; i += 1) {
+    ProcessSlot& other = process(i);
+    if (i == slot_ || publication_.observeBehind<&SleepLine::looks>(fenced, other.sleep) == 0) continue;
+    if (processAlive(i, publication_.observe<&ProcessOwner::generation>(other.owner))) found += 1;
+  }
+  if (found > others) endLook();
+  return found <= others;
 }
 
 }  // namespace ringfence

@@ -187,6 +187,10 @@ class Region {
   void forgetFifo(uint32_t slot) const { rungFifos_.forget(slot); }
   // Whether FIFOs can lie beside the region's file.
   bool mayHaveFifos() const { return fd_ >= 0 && !path_.empty() && backing_.kind == Backing::Kind::file; }
+  // Notes that this process looks again and again from now on, instead of sleeping. False, and it does not count, if more than
+  // `others` living processes do so already.
+  bool beginLook(uint32_t others) const;
+  void endLook(Site site = {}) const { publication_.set<&SleepLine::looks>(role::Sleeper(), sleep(), 0, site); }
   void sleepFor(uint32_t reasons, Site site = {}) const {
     publication_.set<&SleepLine::sleeps>(role::Sleeper(), sleep(), reasons, site);
   }

@@ -68,6 +68,7 @@ const std::vector<DamagedField> inLog = {
     FIELD(BellLine, unheard, unharmed),
     FIELD(SleepLine, sleeps, delayed),
     FIELD(SleepLine, fifo, delayed),
+    FIELD(SleepLine, looks, unharmed),
     // a process
     FIELD(ProcessOwner, generation, told | delayed),
     FIELD(ProcessOwner, pid, misnamed),

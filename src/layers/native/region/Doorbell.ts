@@ -21,6 +21,7 @@ export class Doorbell {
   readonly #handle: Handle
   readonly #rung: () => void
   readonly #socket: Socket | undefined
+  #isKeptAlive = false
 
   /** Calls `rung` on the event loop at most once for each arming. */
   constructor(handle: Handle, rung: () => void, kind: "fifo" | "thread") {
@@ -32,18 +33,26 @@ export class Doorbell {
 
   /** While it is armed it keeps the process alive. */
   arm(reasons: number): void {
-    this.#socket?.ref()
+    this.#keepsAlive(true)
     this.#handle.armWaiter(reasons)
   }
 
   disarm(): void {
-    this.#socket?.unref()
+    this.#keepsAlive(false)
     this.#handle.disarmWaiter()
   }
 
   /** Before the region is closed: another process may have its slot then, and poll the same FIFO. */
   close(): void {
     this.#socket?.destroy()
+  }
+
+  // A process that waits arms again after each ring: only a change enters the event loop's part of the runtime.
+  #keepsAlive(does: boolean): void {
+    if (this.#isKeptAlive === does) return
+    this.#isKeptAlive = does
+    if (does) this.#socket?.ref()
+    else this.#socket?.unref()
   }
 
   // Bytes that are read ahead of the look at what is waited for ask for that look, and each that is written behind the next

@@ -1,4 +1,5 @@
-// Doorbells by FIFO: processes that ring one another, a slot that another process takes, a process that sees no FIFOs.
+// Doorbells by FIFO: processes that ring one another, a slot that another process takes, a process that sees no FIFOs. And the
+// processes that look instead of sleeping.
 #include "bells.h"
 
 #include <unistd.h>
@@ -113,6 +114,27 @@ void elsewhere() {
   });
 }
 
+// Of three processes one may look at a time. One that was killed while it looked holds up no other.
+void looking() {
+  const auto region = made(ringGeometry());
+  Attached first(*region, "first", false);
+  Attached second(*region, "second", false);
+  Attached third(*region, "third", false);
+  const auto who = make_shared<const Process*>(nullptr);
+  for (Attached* one : {&first, &second, &third}) {
+    one->program.runs([at = one->region, who, self = &one->program.process()] {
+      for (int i = 0; i < 2; i += 1) {
+        if (!at->beginLook(0)) continue;
+        expect(*who == nullptr || !(*who)->alive, "two processes look at once");
+        *who = self;
+        Scheduler::now().giveWay(1'000'000);
+        *who = nullptr;
+        at->endLook();
+      }
+    });
+  }
+}
+
 }  // namespace
 
 Protocol bellProtocol() {
@@ -121,6 +143,7 @@ Protocol bellProtocol() {
     {"heir", "a process takes the slot and the FIFO of one that a writer has rung", &byFifo<&heir>},
     {"remade", "as heir, where the FIFO was removed meanwhile", &byFifo<&remade>},
     {"elsewhere", "a writer sees no FIFO of the reader", &byFifo<&elsewhere>},
+    {"looking", "three processes, of which one at a time may look instead of sleeping", &looking},
   }};
 }
 
