@@ -109,19 +109,16 @@ export interface RegionHandle {
   close(): void
 
   /**
-   * The descriptor of a FIFO, if the caller `polls` and there is one to be had: it empties the FIFO and asks `waiterHeard`, and
-   * it closes the FIFO ahead of the region. What rings no FIFO calls `wake`. Else -1: a thread calls `wake`. Either happens at
-   * most once for each arming. The thread may also come later, to the aid of a FIFO that some process cannot ring.
+   * The descriptor of a FIFO, if the caller `polls` and there is one: it empties the FIFO, asks `waiterHeard`, and closes the
+   * FIFO ahead of the region. Else -1: a thread calls `wake`, which may also come later, to the aid of a FIFO that some process
+   * cannot ring. Either happens at most once for each arming.
    */
   startWaiter(wake: () => void, polls?: boolean): number
   /** Whether it was armed, and must look at what it waits for. */
   waiterHeard(): boolean
   armWaiter(reasons: number): void
   disarmWaiter(): void
-  /**
-   * Notes that this process looks again and again from now on, instead of sleeping. False, and it does not count, if more than
-   * `others` living processes of the region do so already, or the region is closed.
-   */
+  /** See `RingPorts`. False, too, once the region is closed. */
   beginLook(others: number): boolean
   endLook(): void
   /**
