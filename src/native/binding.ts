@@ -109,9 +109,8 @@ export interface RegionHandle {
   close(): void
 
   /**
-   * The descriptor of a FIFO, if the caller `polls` and there is one: it empties the FIFO, asks `waiterHeard`, and closes the
-   * FIFO ahead of the region. Else -1: a thread calls `wake`, which may also come later, to the aid of a FIFO that some process
-   * cannot ring. Either happens at most once for each arming.
+   * A FIFO's descriptor, if the caller `polls` and there is one: it empties it, asks `waiterHeard`, and closes it ahead of the
+   * region. Else -1, and a thread calls `wake`, as it may later too: either happens at most once for each arming.
    */
   startWaiter(wake: () => void, polls?: boolean): number
   /** Whether it was armed, and must look at what it waits for. */
