@@ -21,7 +21,7 @@ interface Filling {
 }
 
 const plants: Readonly<Record<ReaderPlant, () => void>> = {
-  // It is lent what lies in memory, as one that gates: nobody looks behind that whether it was kept.
+  // The reader is lent what lies in memory, as one that gates, and does not look behind that whether the log kept it.
   unproven: () => {
     const { bufferOf, fill } = NativeIndexPort.prototype as unknown as Filling
     Object.assign(NativeUngatedPort.prototype, { bufferOf, fill })

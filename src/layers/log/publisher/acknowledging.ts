@@ -69,9 +69,9 @@ const awaitTrue = (
   )
 
 /**
- * What its identity had committed before may not be durable yet, and nobody else waits for that: a publisher that has nothing
- * more to send would end as if all were on the disks. Otherwise its first acknowledgement says that it is, because what is
- * durable is a prefix of the topic.
+ * Waits until what the identity had committed before is durable: the publisher that committed it is gone, and this one, with
+ * nothing more to send, would end as if all were on the disks. If it sends more, its first acknowledgement says so, because
+ * what is durable is a prefix of the topic.
  */
 const awaitFormer = (publisher: OpenPublisher): Effect.Effect<void, PublishError | AckTimeout> =>
   Effect.suspend(() => {
@@ -85,7 +85,7 @@ const awaitFormer = (publisher: OpenPublisher): Effect.Effect<void, PublishError
     })
   })
 
-/** Whether nothing has told yet that what its identity had committed before is durable. */
+/** Whether no acknowledgement has told this publisher yet that what its identity had committed before is durable. */
 const isFormerOpen = ({ builder }: OpenPublisher): boolean =>
   builder.lanes.isDurable && (builder.lanes.identity?.base ?? 0) > 0 && builder.acknowledged === 0
 
