@@ -78,7 +78,7 @@ const inflict = Effect.fnUntraced(function*(
   return { inflicted, stuck: undefined }
 })
 
-// Publishers end first; then the subscribers read what they left, and files and a witness are read from the beginning.
+// Publishers end first; then the subscribers read what they left, and a witness reads all from the beginning.
 const finish = Effect.fnUntraced(function*(cast: Cast) {
   for (const publisher of cast.publishers) publisher.end(0)
   yield* until("the end of all publishers", () => cast.publishers.every(({ ended }) => ended !== undefined))
@@ -95,7 +95,6 @@ const finish = Effect.fnUntraced(function*(cast: Cast) {
   yield* until("the end of all subscribers", () => [...readers, witness].every(({ ended }) => ended !== undefined))
   for (const replica of cast.replicas.values()) replica.signal("SIGTERM")
   yield* until("the end of all replicas", () => [...cast.replicas.values()].every(({ ended }) => ended !== undefined))
-  yield* noteFiles(cast)
 })
 
 const terms = { ordered: TortureTopic.name, durable: StoredTopic.name, replicas: replicaNames }
@@ -118,6 +117,8 @@ const run = (seed: number, millis: number, folder: string, plant: Plant | undefi
       const ended = stuck === undefined ? yield* Effect.result(finish(cast)) : Result.succeed(undefined)
       // Otherwise those that still run write on while what they wrote is read, one journal behind the other.
       yield* Effect.forEach(cast.living, (part) => Effect.ignore(killed(part)), { concurrency: "unbounded" })
+      // Of a run that is stuck, too: a reader that meets damaged files ends it ahead of the replica that would name them.
+      if (Result.isSuccess(started)) yield* noteFiles(cast)
       return Report.report({
         seed,
         millis: performance.now() - began,

@@ -61,12 +61,18 @@ export class Judge {
   }
 }
 
-/** Attaches a judge. Its fiber ends once it has seen so many records. */
-export const judging = Effect.fnUntraced(function*(topic: Topic, wanted: number, name: string, expected?: Expected) {
+/** Attaches a judge. Its fiber ends once it has seen so many records; it asks how many whenever it has seen more. */
+export const judging = Effect.fnUntraced(function*(
+  topic: Topic,
+  wanted: number | (() => number),
+  name: string,
+  expected?: Expected
+) {
+  const most = typeof wanted === "number" ? () => wanted : wanted
   const subscriber = yield* Subscriber.open(topic, { from: "start", name })
   const judge = new Judge(expected)
   const reading = Effect.gen(function*() {
-    while (judge.records < wanted) {
+    while (judge.records < most()) {
       for (const batch of yield* subscriber.pull) judge.see(batch)
     }
     subscriber.release()

@@ -25,8 +25,11 @@ const publish = Effect.gen(function*() {
   const publisher = yield* Publisher.open(topic, { skew: options.skewMillis ?? 0, roomDeadline: "1 minute" })
   yield* tell({ _tag: "ready", sessionId: publisher.sessionId })
   const record = new Uint8Array(options.recordBytes ?? 256)
+  let most = options.records ?? Infinity
+  // Without a number of records the publisher waits for word. With one, its process ends by itself: no listener holds it.
+  if (options.records === undefined) process.once("message", () => most = 0)
   let told = 0
-  for (let sequence = 0; sequence < (options.records ?? Infinity); sequence += 1) {
+  for (let sequence = 0; sequence < most; sequence += 1) {
     Stamped.write(record, publisher.sessionId, sequence)
     if (!publisher.offer(record)) yield* publisher.send(record)
     if (sequence % 64 !== 63) continue

@@ -12,6 +12,7 @@ export { seeded } from "./seeded.ts"
 
 export interface ActorOptions {
   readonly name?: string
+  /** Default: a publisher goes on until it is told to end, and a subscriber for ever. */
   readonly records?: number
   readonly recordBytes?: number
   readonly skewMillis?: number
@@ -32,9 +33,14 @@ export type ActorMessage =
   | { readonly _tag: "failed"; readonly error: string; readonly message: string }
 
 /** The actor ended before the expected report. */
-export class ActorEnded
-  extends Schema.TaggedError<ActorEnded>()("ActorEnded", { lastTold: Schema.UndefinedOr(Schema.String) })
-{}
+export class ActorEnded extends Schema.TaggedError<ActorEnded>()("ActorEnded", {
+  how: Schema.String,
+  lastTold: Schema.UndefinedOr(Schema.String)
+}) {
+  override get message(): string {
+    return `the actor ended by ${this.how}, having told last: ${this.lastTold}`
+  }
+}
 
 export type Part = "publish" | "subscribe" | "serve" | "standby" | "create"
 
@@ -43,7 +49,8 @@ export class Actor {
   readonly #child: ChildProcess
   readonly #told: Array<ActorMessage> = []
   readonly #listeners = new Set<() => void>()
-  #exited = false
+  /** The signal that ended it, or the code with which it exited. */
+  #end: string | undefined
 
   constructor(child: ChildProcess) {
     this.#child = child
@@ -52,18 +59,24 @@ export class Actor {
       this.#told.push(message as ActorMessage)
       this.#changed()
     })
-    child.once("exit", () => {
-      this.#exited = true
+    // Not "exit", which may be told ahead of messages that lie in the channel yet.
+    child.once("close", (code, signal) => {
+      this.#end = signal ?? `exit code ${code}`
       this.#changed()
     })
   }
 
   get exited(): boolean {
-    return this.#exited
+    return this.#end !== undefined
   }
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
+  }
+
+  /** Tells a publisher to end behind what it has sent. */
+  end(): void {
+    this.#child.send("end")
   }
 
   /** The first matching message, past or future. Fails when the actor ends without it. */
@@ -71,8 +84,8 @@ export class Actor {
     return this.#until(() => {
       const found = this.#told.find(fits)
       if (found !== undefined) return Effect.succeed(found)
-      if (!this.#exited) return undefined
-      return Effect.fail(new ActorEnded({ lastTold: JSON.stringify(this.#told.at(-1)) }))
+      if (this.#end === undefined) return undefined
+      return Effect.fail(new ActorEnded({ how: this.#end, lastTold: JSON.stringify(this.#told.at(-1)) }))
     })
   }
 
@@ -86,7 +99,7 @@ export class Actor {
     )
   }
 
-  readonly exit: Effect.Effect<void> = Effect.suspend(() => this.#until(() => this.#exited ? Effect.void : undefined))
+  readonly exit: Effect.Effect<void> = Effect.suspend(() => this.#until(() => this.exited ? Effect.void : undefined))
 
   #changed(): void {
     for (const listener of this.#listeners) listener()

@@ -36,7 +36,8 @@ export class OrderedActor<Order> {
     this.#child = child
     this.pid = child.pid ?? 0
     child.on("message", (told) => this.#changed(() => this.#told.push(told as Told)))
-    child.once("exit", (code, signal) => this.#changed(() => this.#exited = { code, signal }))
+    // Not "exit", which may be told ahead of messages that lie in the channel yet.
+    child.once("close", (code, signal) => this.#changed(() => this.#exited = { code, signal }))
     child.on("error", () => undefined)
   }
 
