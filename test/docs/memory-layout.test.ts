@@ -9,6 +9,7 @@ import { join, resolve } from "node:path"
 import { LayoutHeader, type Structure } from "../../scripts/layout-header.ts"
 import { withTables } from "../../scripts/memory-layout.ts"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { ringLead, ringReaderFate, ringReaderLine } from "../../src/layers/native/ring/sharedLines.ts"
 import { frameHeader } from "../../src/layers/ring/FrameCodec.ts"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -164,6 +165,23 @@ describe("the tables of the region's parts", () => {
         assert.include(document, `\`rings: 8\` it would be ${withRings.toLocaleString("en-US")}`)
       })
   )
+})
+
+describe("the fields of a ring that JavaScript loads and stores", () => {
+  for (
+    const [name, offsets] of Object.entries({
+      RingLead: ringLead,
+      RingReaderFate: ringReaderFate,
+      RingReaderLine: ringReaderLine
+    })
+  ) {
+    it(`have eight bytes in ${name}, where the native header has them`, () => {
+      const { fields } = header.structures.get(name) as Structure
+      const found = Object.keys(offsets).map((field) => fields.find((each) => each.name === field))
+      assert.deepStrictEqual(found.map((field) => field?.offset), Object.values(offsets))
+      assert.isTrue(found.every((field) => field?.bytes === 8))
+    })
+  }
 })
 
 describe("a frame's header in TypeScript", () => {

@@ -260,7 +260,7 @@ const std::vector<DamagedField> inRings = {
     FIELD(RingLead, frames, misnamed),
     FIELD(RingLead, fullEvents, misnamed),
     FIELD(RingLead, evictions, misnamed),
-    FIELD(RingLead, waitsForRoom, delayed),
+    FIELD(RingWait, waitsForRoom, delayed),
     FIELD(RingTable, readersVersion, unharmed),
     FIELD(RingReaderClaim, generation, told),
     FIELD(RingReaderClaim, processGeneration, told),
