@@ -103,9 +103,18 @@ export interface RegionHandle {
   /** Stops the sequencer first, as `stop(false)` does, if it runs here. */
   close(): void
 
-  startWaiter(wake: () => void): void
+  /**
+   * A FIFO's descriptor, if the caller `polls` and there is one: it empties it, asks `waiterHeard`, and closes it ahead of the
+   * region. Else -1, and a thread calls `wake`, as it may later too: either happens at most once for each arming.
+   */
+  startWaiter(wake: () => void, polls?: boolean): number
+  /** Whether it was armed, and must look at what it waits for. */
+  waiterHeard(): boolean
   armWaiter(reasons: number): void
   disarmWaiter(): void
+  /** See `RingPorts`. False, too, once the region is closed. */
+  beginLook(others: number): boolean
+  endLook(): void
   /**
    * Counts the attachments and departures of processes that this process has noticed; it asks the system every 100 ms.
    */

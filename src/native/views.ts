@@ -106,6 +106,7 @@ export interface NativeInspection {
   readonly held: boolean
   readonly attached: number
   readonly temporary: boolean
+  readonly bell: "no" | "used" | "left"
   /** 0, like the two below, if the file is not a region. */
   readonly clients: number
   readonly laneSlots: number

@@ -223,7 +223,7 @@ describe("the tables of pairs", () => {
   const text = document.slice(document.indexOf("## What pairs with what"))
   const named = [
     ...text.matchAll(
-      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|findRing|\w+Lanes|claim\w+|slotState|syncedAt|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors?|writeCursor|commitCursor|lookAtCursors|finishWrite|readStored|copy\w+)`/g
+      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|openOwnFifo|removeRegion|findRing|\w+Lanes|claim\w+|slotState|syncedAt|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors?|writeCursor|commitCursor|lookAtCursors|finishWrite|readStored|copy\w+)`/g
     )
   ]
     .map(([, name = ""]) => name)

@@ -130,7 +130,7 @@ struct ProcessOwner {
 
 struct ProcessSlot {
   Line<ProcessOwner, role::Process> owner;  //   0
-  HostLine<BellLine> bell;                  //  64  rings the process's waiter thread
+  HostLine<BellLine> bell;                  //  64  rings the process
   HostLine<SleepLine> sleep;                // 128  what the process sleeps for
 };
 
