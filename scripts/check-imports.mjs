@@ -204,6 +204,7 @@ const pastTheVerbs = [
     files: [
       "region/publication.h",
       "region/flush.cc",
+      "napi/loop_timer.cc",
       "region/lifeline.cc",
       "region/region.h",
       "region/ring_memory.cc",

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Doorbell as Bell } from "../../src/layers/native/region/Doorbell.ts"
 import { attempt, nativeModule } from "../../src/layers/native/region/NativeError.ts"
 import { type RegionHandle, sleepsFor } from "../../src/native/binding.ts"
 import { RegionError } from "../../src/services/schema/RegionError.ts"
@@ -13,16 +14,22 @@ export class Doorbell {
   /** Called on the event loop, at most once each time it was armed, sometimes spuriously. */
   rung: () => void = () => undefined
   readonly #handle: RegionHandle
+  readonly #bell: Bell
 
   constructor(handle: RegionHandle) {
     this.#handle = handle
     // Use a lane's memory: no log is served in this region.
     this.words = new Int32Array(handle.laneBuffer(0), 0, 2)
-    handle.startWaiter(() => this.rung())
+    this.#bell = new Bell(handle, () => this.rung(), "fifo")
   }
 
   arm(): void {
-    this.#handle.armWaiter(sleepsFor.data)
+    this.#bell.arm(sleepsFor.data)
+  }
+
+  /** Before the region is closed. */
+  close(): void {
+    this.#bell.close()
   }
 
   /** Wakes that process, if it is armed. */
@@ -42,13 +49,15 @@ export const openDoorbell = (
   processName: string
 ): Effect.Effect<Doorbell, RegionError, Scope.Scope> =>
   Effect.flatMap(nativeModule, (native) =>
-    Effect.map(
+    Effect.acquireRelease(
+      attempt(path, () => native.attachRegion(path, processName, false)),
+      (handle) => Effect.sync(() => handle.close())
+    ).pipe(Effect.flatMap((handle) =>
       Effect.acquireRelease(
-        attempt(path, () => native.attachRegion(path, processName, false)),
-        (handle) => Effect.sync(() => handle.close())
-      ),
-      (handle) => new Doorbell(handle)
-    ))
+        attempt(path, () => new Doorbell(handle)),
+        (doorbell) => Effect.sync(() => doorbell.close())
+      )
+    )))
 
 /** Rings the peer that many times, each time after it has rung back, and returns the round trips in microseconds. */
 export const askBarely = (doorbell: Doorbell, peer: string, trips: number): Effect.Effect<Float64Array, RegionError> =>

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { readdir } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
 import type { CursorState, IdentityState, SessionState, TopicState } from "../services/Diagnostics.ts"
 import type { Geometry } from "../services/schema/Geometry.ts"
 import { type ProcessId, processIdOf } from "../services/schema/ProcessId.ts"
@@ -39,6 +40,10 @@ export interface RegionSummary {
   readonly holds: RegionUse | undefined
   /** Whether it is being created, or was left by a process that died while creating it. */
   readonly temporary: boolean
+  /** Whether it is the doorbell of a process of a region: of one that is there, or left by one that is gone. */
+  readonly bell: "no" | "used" | "left"
+  /** The path of that region. */
+  readonly bellOf: string | undefined
 }
 
 export type RegionUse = "log" | "swarm"
@@ -58,6 +63,7 @@ export const inspect = (path: string): Effect.Effect<RegionSummary, RegionError>
         isRegion: region,
         holds: region ? useOf({ clients, laneSlots, rings }) : undefined,
         name: nameOf(path),
+        bellOf: rest.bell === "no" ? undefined : path.slice(0, path.lastIndexOf(bellMark)),
         fault: region ? undefined : faultOf(fault),
         creator: idOf(pid, foreignPid),
         server: idOf(serverPid, foreignServerPid)
@@ -96,14 +102,21 @@ export const inspectLog = (path: string): Effect.Effect<LogSummary, RegionError>
     })
   )
 
-/** All files in `/dev/shm` that have a region's name. */
-export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Effect.gen(function*() {
-  const names = yield* Effect.tryPromise({
-    try: () => readdir(shmFolder),
-    catch: (error) => new RegionError({ fault: "system", region: shmFolder, detail: String(error), hint: "" })
+/** The region in a file, and the doorbells beside it that regions of that path have left. */
+export const inspectFile = (path: string): Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> =>
+  Effect.gen(function*() {
+    const names = yield* Effect.orElseSucceed(namesIn(dirname(path)), () => [])
+    const beside = names.filter((name) => name.startsWith(basename(path) + bellMark)).toSorted()
+    const bells = yield* Effect.forEach(beside, (name) => inspect(join(dirname(path), name)))
+    return [yield* inspect(path), ...bells.filter(({ bell }) => bell === "left")]
   })
+
+/** All files in `/dev/shm` that have a region's name, and the doorbells of regions that are gone. */
+export const list: Effect.Effect<ReadonlyArray<RegionSummary>, RegionError> = Effect.gen(function*() {
+  const names = yield* namesIn(shmFolder)
   const ours = names.filter((name) => name.startsWith(regionPrefix)).toSorted()
-  return yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
+  const found = yield* Effect.forEach(ours, (name) => inspect(`${shmFolder}/${name}`))
+  return found.filter(({ bell }) => bell !== "used")
 })
 
 /**
@@ -117,6 +130,15 @@ export const removeDead = (
   Effect.flatMap(nativeModule, (native) => attempt(path, () => native.removeDeadRegion(path, discard)))
 
 // --- internal ---
+
+/** In the name of a doorbell, behind that of its region (src/native/region/bell_fifo.h). */
+const bellMark = ".bell-"
+
+const namesIn = (folder: string): Effect.Effect<ReadonlyArray<string>, RegionError> =>
+  Effect.tryPromise({
+    try: () => readdir(folder),
+    catch: (error) => new RegionError({ fault: "system", region: folder, detail: String(error), hint: "" })
+  })
 
 const idOf = (pid: number, foreignPid: true | undefined): ProcessId | undefined =>
   pid === 0 ? undefined : processIdOf({ pid, ...foreignPid === true ? { foreignPid } : {} })

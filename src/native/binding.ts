@@ -12,6 +12,7 @@ import type {
   NativeCursor,
   NativeDeadReader,
   NativeEpoch,
+  NativeFault,
   NativeGate,
   NativeIdentityPlace,
   NativeInspection,
@@ -19,7 +20,9 @@ import type {
   NativeRecovery,
   NativeRegionInfo,
   NativeRing,
+  NativeRingPlace,
   NativeRingReader,
+  NativeRingWatch,
   NativeRingWriter,
   NativeServer,
   NativeSessionReport,
@@ -28,14 +31,6 @@ import type {
 } from "./views.ts"
 
 export type * from "./views.ts"
-
-export interface NativeFault extends Error {
-  readonly fault: string
-  readonly wantedBytes: number
-  readonly freeBytes: number
-  /** The next step, if the fault alone does not imply it; otherwise empty. */
-  readonly hint: string
-}
 
 /** The order of the sizes in a geometry array. */
 export const geometryFields = [
@@ -108,9 +103,18 @@ export interface RegionHandle {
   /** Stops the sequencer first, as `stop(false)` does, if it runs here. */
   close(): void
 
-  startWaiter(wake: () => void): void
+  /**
+   * A FIFO's descriptor, if the caller `polls` and there is one: it empties it, asks `waiterHeard`, and closes it ahead of the
+   * region. Else -1, and a thread calls `wake`, as it may later too: either happens at most once for each arming.
+   */
+  startWaiter(wake: () => void, polls?: boolean): number
+  /** Whether it was armed, and must look at what it waits for. */
+  waiterHeard(): boolean
   armWaiter(reasons: number): void
   disarmWaiter(): void
+  /** See `RingPorts`. False, too, once the region is closed. */
+  beginLook(others: number): boolean
+  endLook(): void
   /**
    * Counts the attachments and departures of processes that this process has noticed; it asks the system every 100 ms.
    */
@@ -377,14 +381,24 @@ export interface RingWriterHandle {
   buffer(): ArrayBuffer
   /** The word that holds the generation of the ring's present writer. Detached when the region closes. */
   presentGeneration(): ArrayBuffer
+  /** The ring's lead, at the offsets of `ringLead`, where JavaScript publishes over coherent memory. */
+  leadWindow(): ArrayBuffer
+  /** The word that changes with each reader that comes, leaves or comes back. */
+  readersVersionWindow(): ArrayBuffer
+  watched(): NativeRingWatch
   /**
-   * Takes the frames that were written up to `end`, so many of them. Returns the position up to which more may be written
-   * once there is room for that payload; -1 when there is none, -2 when it is too large or the writer has ended.
+   * Takes the frames that were written up to `end`, so many of them, of which JavaScript has published those below
+   * `published`. Returns the position up to which more may be written once there is room for that payload; -1 when there
+   * is none, -2 when it is too large or the writer has ended.
    */
-  room(end: number, frames: number, payloadBytes: number): number
-  /** Takes the frames that were written up to `end`, and publishes all. False when the writer has ended. */
-  publish(end: number, frames: number): boolean
-  published(): number
+  room(end: number, frames: number, published: number, payloadBytes: number): number
+  /**
+   * Takes the frames as `room` does, publishes those that are not published, and rings the readers that wait. False when
+   * the writer has ended.
+   */
+  publish(end: number, frames: number, published: number): boolean
+  /** Takes the frames as `room` does. */
+  tell(end: number, frames: number, published: number): void
   wantRoom(wants: boolean): void
   /** Reader slot, -1 when no reader holds any room. */
   slowestReader(): number
@@ -399,14 +413,18 @@ export interface RingReaderHandle {
   info(): NativeRingReader
   /** The ring's bytes, twice in a row. Detached when the region closes. */
   buffer(): ArrayBuffer
-  /** The word up to which the ring is published, in memory that others write. It justifies no read: `available` does. */
+  /** How far the ring is published, at the offsets of `ringLead`, in memory that others write. */
   leadWindow(): ArrayBuffer
-  /** The generation of this reader's place that was evicted last, in memory that others write. */
-  evictedWindow(): ArrayBuffer
+  /** The fate of this reader's place, at the offsets of `ringReaderFate`, in memory that others write. */
+  fateWindow(): ArrayBuffer
+  /** The generation of the place's claim, in memory that others write. */
+  claimWindow(): ArrayBuffer
+  /** The place's line as this reader wrote it, at the offsets of `ringReaderLine`. */
+  lineWindow(): ArrayBuffer
+  /** By which numbers this reader has its place: others behind each `rejoin`. */
+  place(): NativeRingPlace
   /** The generation of the ring's present writer. */
   generation(): number
-  /** This reader's generation of its place, another one behind each `rejoin`. */
-  ownGeneration(): number
   /**
    * Position below which bytes may be read, -1 once the reader is evicted or finds damage. Over flushed memory it may lie
    * within a frame: the next call shows more of it.

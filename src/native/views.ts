@@ -106,6 +106,7 @@ export interface NativeInspection {
   readonly held: boolean
   readonly attached: number
   readonly temporary: boolean
+  readonly bell: "no" | "used" | "left"
   /** 0, like the two below, if the file is not a region. */
   readonly clients: number
   readonly laneSlots: number
@@ -285,6 +286,8 @@ export interface NativeRingWriter {
   readonly ring: number
   readonly generation: number
   readonly position: number
+  /** Counted by its predecessors. */
+  readonly frames: number
   readonly payloadBytesMax: number
 }
 
@@ -294,6 +297,21 @@ export interface NativeRingReader {
   readonly generation: number
   readonly baseline: number
   readonly ringBytes: number
+}
+
+/** Whom a ring's writer rings. */
+export interface NativeRingWatch {
+  /** The version of the readers' table at which the writer looked through it last, modulo 2^32. */
+  readonly version: number
+  /** The sleep word of each other process that read the ring then, with bits of `sleepsFor`. */
+  readonly sleeps: ReadonlyArray<ArrayBuffer>
+}
+
+/** Generations of a reader's place: of the reader, of its claim, and the last former one. */
+export interface NativeRingPlace {
+  readonly generation: number
+  readonly claimed: number
+  readonly former: number
 }
 
 export interface NativeSnapshot {
@@ -326,4 +344,12 @@ export interface NativeServer {
   readonly pid: number
   readonly foreignPid?: true
   readonly name: string
+}
+
+export interface NativeFault extends Error {
+  readonly fault: string
+  readonly wantedBytes: number
+  readonly freeBytes: number
+  /** The next step, if the fault alone does not imply it; otherwise empty. */
+  readonly hint: string
 }

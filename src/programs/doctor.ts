@@ -102,7 +102,8 @@ interface Inputs {
 
 const examine = Effect.fnUntraced(function*(json: boolean, { fresh, path, region, repair }: Inputs) {
   const inMemory = yield* regionsInMemory(region)
-  const seen = yield* Effect.forEach([...inMemory, ...yield* Effect.forEach(path, Regions.inspect)], withLog)
+  const inFiles = (yield* Effect.forEach(path, Regions.inspectFile)).flat()
+  const seen = yield* Effect.forEach([...inMemory, ...inFiles], withLog)
   const findings = repair ? yield* Effect.forEach(seen, (finding) => repaired(finding, fresh)) : seen
   const count = findings.filter(isLeftover).length
   const recoverable = findings.filter(isRecoverable).length
@@ -130,7 +131,7 @@ const regionsInMemory = (region: Option.Option<string>) =>
       yield* CxlMemory.nameUsable(name)
       const path = CxlMemory.regionPath(name)
       const found = (yield* Regions.list).filter((region) =>
-        region.path === path || region.path.startsWith(`${path}.creating-`)
+        region.path === path || region.path.startsWith(`${path}.creating-`) || region.bellOf === path
       )
       return found.length === 0 ? [yield* Regions.inspect(path)] : found
     })

@@ -137,7 +137,8 @@ describe("the examples of the documentation", () => {
       } finally {
         coordinator.kill("SIGKILL")
         await coordinator.ended
-        rmSync(`/dev/shm/ringfence-${region}`, { force: true })
+        // And the doorbells of the killed.
+        for (const file of globSync(`/dev/shm/ringfence-${region}*`)) rmSync(file, { force: true })
       }
     },
     30_000

@@ -9,6 +9,7 @@ import { join, resolve } from "node:path"
 import { LayoutHeader, type Structure } from "../../scripts/layout-header.ts"
 import { withTables } from "../../scripts/memory-layout.ts"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
+import { ringLead, ringReaderFate, ringReaderLine } from "../../src/layers/native/ring/sharedLines.ts"
 import { frameHeader } from "../../src/layers/ring/FrameCodec.ts"
 
 const root = resolve(import.meta.dirname, "../..")
@@ -166,6 +167,23 @@ describe("the tables of the region's parts", () => {
   )
 })
 
+describe("the fields of a ring that JavaScript loads and stores", () => {
+  for (
+    const [name, offsets] of Object.entries({
+      RingLead: ringLead,
+      RingReaderFate: ringReaderFate,
+      RingReaderLine: ringReaderLine
+    })
+  ) {
+    it(`have eight bytes in ${name}, where the native header has them`, () => {
+      const { fields } = header.structures.get(name) as Structure
+      const found = Object.keys(offsets).map((field) => fields.find((each) => each.name === field))
+      assert.deepStrictEqual(found.map((field) => field?.offset), Object.values(offsets))
+      assert.isTrue(found.every((field) => field?.bytes === 8))
+    })
+  }
+})
+
 describe("a frame's header in TypeScript", () => {
   it("has each field where the native header has it", () => {
     const { bytes, fields } = header.structures.get("FrameHeader") as Structure
@@ -205,7 +223,7 @@ describe("the tables of pairs", () => {
   const text = document.slice(document.indexOf("## What pairs with what"))
   const named = [
     ...text.matchAll(
-      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|findRing|\w+Lanes|claim\w+|slotState|syncedAt|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors?|writeCursor|commitCursor|lookAtCursors|finishWrite|readStored|copy\w+)`/g
+      /`(?:sequencing::)?((?<=sequencing::)\w+|(?:[A-Z]\w+::)\w+|serverState|giveName|activeReader|named|openOwnFifo|removeRegion|findRing|\w+Lanes|claim\w+|slotState|syncedAt|declare[A-Z]\w+|topicAt|identityAt|wishForPlace|readersEnding|\w+sOf|ringReader\w+|readCursors?|writeCursor|commitCursor|lookAtCursors|finishWrite|readStored|copy\w+)`/g
     )
   ]
     .map(([, name = ""]) => name)

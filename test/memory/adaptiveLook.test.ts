@@ -8,7 +8,7 @@ const now = 1_000_000_000
 
 describe("an adaptive look", () => {
   it("lasts for about a wake-up while messages come soon", () => {
-    const look = new AdaptiveLook(true)
+    const look = new AdaptiveLook(2)
     for (let message = 0; message < 100; message += 1) {
       look.found()
       assert.isAbove(look.microsAt(now), 50)
@@ -17,7 +17,7 @@ describe("an adaptive look", () => {
   })
 
   it("shrinks to nothing while a member waits long each time, and comes back with the first short wait", () => {
-    const look = new AdaptiveLook(true)
+    const look = new AdaptiveLook(2)
     const lengths = Array.from({ length: 10 }, () => {
       look.slept(50_000)
       return look.microsAt(now)
@@ -30,7 +30,7 @@ describe("an adaptive look", () => {
   })
 
   it("pauses when it loses the processor, longer each time that a look is disturbed, and not for good", () => {
-    const look = new AdaptiveLook(true)
+    const look = new AdaptiveLook(2)
     const pauses: Array<number> = []
     let at = now
     for (let times = 0; times < 10; times += 1) {
@@ -47,8 +47,12 @@ describe("an adaptive look", () => {
     assert.isAbove(look.microsAt(at + 10_000_000 + 10_000), 0)
   })
 
+  it("lets others look beside it as long as a core stays free of them", () => {
+    assert.deepStrictEqual([1, 2, 3, 8].map((cores) => new AdaptiveLook(cores).others), [0, 0, 1, 6])
+  })
+
   it("never begins where no other process could write meanwhile", () => {
-    const look = new AdaptiveLook(false)
+    const look = new AdaptiveLook(1)
     look.found()
     look.slept(1)
     assert.strictEqual(look.microsAt(now), 0)

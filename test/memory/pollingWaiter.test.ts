@@ -36,9 +36,30 @@ class Doorbell implements Waiter {
   }
 }
 
-const waiterOf = (doorbell: Doorbell, strategy: "spin" | "adaptive") =>
+/** Counts the looks of this process, of which it may begin no more once it `isCrowded`. */
+class Lookers {
+  looks = 0
+  begun = 0
+  isCrowded = false
+
+  readonly beginLook = (): boolean => {
+    if (this.isCrowded) return false
+    this.looks += 1
+    this.begun += 1
+    return true
+  }
+
+  readonly endLook = (): void => {
+    this.looks -= 1
+  }
+}
+
+const waiterOf = (doorbell: Doorbell, strategy: "spin" | "adaptive", lookers = new Lookers()) =>
   Effect.map(
-    pollingBy(strategy, { waiter: doorbell, cursorWaiter: doorbell } as unknown as RingPorts["Service"]),
+    pollingBy(
+      strategy,
+      { waiter: doorbell, cursorWaiter: doorbell, ...lookers } as unknown as RingPorts["Service"]
+    ),
     ({ waiter }) => waiter
   )
 
@@ -111,6 +132,56 @@ describe("polling waits", () => {
       yield* until(() => doorbell.sleepers.size > 0)
       doorbell.ring(new RegionLost({ region: "r", reason: "stopped" }))
       for (const fiber of lost) assert.strictEqual((yield* Fiber.join(fiber))._tag, "RegionLost")
+    }).pipe(Effect.scoped))
+
+  it.live("a member sleeps behind its first turn while enough other processes look", () =>
+    Effect.gen(function*() {
+      const doorbell = new Doorbell()
+      const lookers = new Lookers()
+      lookers.isCrowded = true
+      const waiter = yield* waiterOf(doorbell, "adaptive", lookers)
+      let word = 0
+      let turns = 0
+      for (let message = 1; message <= 20; message += 1) {
+        const waiting = yield* Effect.forkChild(waiter.until(() => word === message ? word : undefined), {
+          startImmediately: true
+        })
+        yield* until(() => (turns += 1) > 0 && doorbell.sleepers.size > 0)
+        word = message
+        doorbell.ring()
+        assert.strictEqual(yield* Fiber.join(waiting), message)
+      }
+      // Not alone would it look for as long as a wake-up takes, which is several turns.
+      assert.isAtMost(turns, 3 * 20)
+      assert.strictEqual(lookers.begun, 0)
+    }).pipe(Effect.scoped))
+
+  it.live("a member counts among those that look from its second turn until it finds something, sleeps or ends", () =>
+    Effect.gen(function*() {
+      const doorbell = new Doorbell()
+      const lookers = new Lookers()
+      const waiter = yield* waiterOf(doorbell, "spin", lookers)
+      let word = 0
+      const waiting = yield* Effect.forkChild(waiter.until(() => word === 0 ? undefined : lookers.looks), {
+        startImmediately: true
+      })
+      assert.strictEqual(lookers.looks, 0)
+      yield* until(() => lookers.looks === 1)
+      word = 1
+      assert.strictEqual(yield* Fiber.join(waiting), 1)
+      assert.strictEqual(lookers.looks, 0)
+      const ending = yield* Effect.forkChild(waiter.until(() => undefined), { startImmediately: true })
+      yield* until(() => lookers.looks === 1)
+      yield* Fiber.interrupt(ending)
+      assert.strictEqual(lookers.looks, 0)
+      // Where a first turn takes as long as a whole look, on a busy machine, it sleeps at once: then another is asked.
+      for (const before = lookers.begun; lookers.begun === before;) {
+        const adapting = yield* waiterOf(doorbell, "adaptive", lookers)
+        const sleeping = yield* Effect.forkChild(adapting.until(() => undefined), { startImmediately: true })
+        yield* until(() => doorbell.sleepers.size > 0)
+        assert.strictEqual(lookers.looks, 0)
+        yield* Fiber.interrupt(sleeping)
+      }
     }).pipe(Effect.scoped))
 
   it.live("a member that spins never sleeps", () =>

@@ -18,7 +18,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
     assert.strictEqual(status, 0, output)
   })
 
-  for (const protocol of ["ring", "log", "claims", "region", "replicas", "cursors"]) {
+  for (const protocol of ["ring", "log", "claims", "region", "replicas", "cursors", "bells"]) {
     it(`finds no schedule that breaks the protocol: ${protocol}`, { timeout: 300_000 }, () => {
       const { output, status } = explore("--protocol", protocol, "--deviations", "1", "--random", "100")
       assert.strictEqual(status, 0, output)
@@ -31,7 +31,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
     assert.strictEqual(status, 0, output)
   })
 
-  for (const protocol of ["claims", "region"]) {
+  for (const protocol of ["claims", "region", "bells"]) {
     it(`finds no schedule that breaks it on memory that must be flushed: ${protocol}`, { timeout: 300_000 }, () => {
       const { output, status } = explore(
         "--model",

@@ -18,10 +18,12 @@ class Doorbell {
   readonly waiter: Pick<RegionWaiter, "forRings" | "close">
 
   constructor() {
-    const handle: Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter"> = {
+    const handle: Pick<RegionHandle, "startWaiter" | "armWaiter" | "disarmWaiter" | "waiterHeard"> = {
       startWaiter: (wake) => {
         this.wake = wake
+        return -1
       },
+      waiterHeard: () => false,
       armWaiter: () => {
         this.arms += 1
         this.onArm()

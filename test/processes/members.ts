@@ -117,7 +117,10 @@ export const isGone = (pid: number): boolean => {
   }
 }
 
-/** The files of a region in shared memory. */
+/** Whether the file is there that processes attach to. */
+export const isNamed = (region: string): boolean => filesOf(region).includes(`ringfence-${region}`)
+
+/** The files of a region in shared memory: itself, and its processes' doorbells. */
 export const filesOf = (region: string): ReadonlyArray<string> =>
   readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
 

@@ -121,6 +121,28 @@ describe.skipIf(process.platform !== "linux")("doctor", () => {
       assert.strictEqual(filesOf(region).length, 1)
     }))
 
+  it.live("tells a doorbell whose region is gone, removes it, and keeps quiet of those of a region that is there", () =>
+    Effect.gen(function*() {
+      const region = freshRegion("bells")
+      const server = yield* serve(region)
+      const bells = () => filesOf(region).filter((name) => name.includes(".bell-"))
+      assert.isAtLeast(bells().length, 1)
+      assert.deepStrictEqual(yield* look(region), { code: 0, healthy: true, statuses: ["served"] })
+      const used = yield* run(["doctor", "--region", region, "--path", `/dev/shm/${bells()[0]}`])
+      assert.match(used.stderr, /it is a doorbell of a process of its region/)
+      // What a process leaves that is killed while it removes its region.
+      server.signal("SIGKILL")
+      yield* server.ended
+      rmSync(`/dev/shm/ringfence-${region}`)
+      const left = { code: 1, healthy: false, statuses: bells().map(() => "left over") }
+      assert.deepStrictEqual(yield* look(region), left)
+      const said = yield* run(["doctor", "--path", `/dev/shm/ringfence-${region}`])
+      assert.match(said.text, /left over .*it is a doorbell whose region is gone/)
+      const removed = { code: 0, healthy: true, statuses: bells().map(() => "removed") }
+      assert.deepStrictEqual(yield* look(region, "--repair"), removed)
+      assert.deepStrictEqual(filesOf(region), [])
+    }))
+
   it.live("names what lies under a region's name: a link, a folder, nothing", () =>
     Effect.gen(function*() {
       const region = freshRegion("link")

@@ -210,7 +210,10 @@ export const small: ReadonlyArray<string> = [
 /** A name that no other run uses. */
 export const freshRegion = (what: string): string => `test-cli-${what}-${process.pid}-${(counter += 1)}`
 
-/** The files of a region in shared memory: itself, and its temporary file. */
+/** Whether the file is there that processes attach to. */
+export const isNamed = (region: string): boolean => filesOf(region).includes(`ringfence-${region}`)
+
+/** The files of a region in shared memory: itself, its temporary file, and its processes' doorbells. */
 export const filesOf = (region: string): ReadonlyArray<string> =>
   readdirSync("/dev/shm").filter((name) => name === `ringfence-${region}` || name.startsWith(`ringfence-${region}.`))
 

@@ -150,6 +150,12 @@ export class RingPorts extends Context.Service<RingPorts, {
   readonly waiter: Waiter
   /** A waiter that also wakes when a reader delivers or handles more, attaches, leaves or is evicted. */
   readonly cursorWaiter: Waiter
+  /**
+   * Notes that this process looks again and again from now on, instead of sleeping. False, and it does not count, if more than
+   * `others` living processes of the region do so already.
+   */
+  readonly beginLook: (others: number) => boolean
+  readonly endLook: () => void
   /** This process in the region's process table. */
   readonly self: ProcessIdentity
   /** Counts the attachments and departures of processes that this process has noticed. Each wakes `waiter`. */

@@ -34,7 +34,7 @@ export const frameHeader = {
 } as const
 
 /** Bytes that a frame with this payload takes in the ring. */
-export const frameBytesOf = (payloadBytes: number): number => Math.ceil((headerBytes + payloadBytes) / 8) * 8
+export const frameBytesOf = (payloadBytes: number): number => roundedUp(headerBytes + payloadBytes)
 
 /** The largest payload: a frame takes at most a quarter of the ring, so that no reader must release all for it. */
 export const payloadBytesMaxOf = (ringBytes: number): number => ringBytes / 4 - headerBytes
@@ -62,12 +62,15 @@ export class FrameFields implements FrameView {
 export class RingBytes {
   readonly #bytes: Uint8Array
   readonly #view: DataView
-  readonly #ringBytes: number
+  readonly #frameBytesMax: number
+  readonly #mask: number
 
+  /** A ring's length is a power of two, at most 2^32. */
   constructor(buffer: ArrayBuffer, ringBytes: number) {
     this.#bytes = new Uint8Array(buffer)
     this.#view = new DataView(buffer)
-    this.#ringBytes = ringBytes
+    this.#frameBytesMax = ringBytes / 4
+    this.#mask = (ringBytes - 1) | 0
   }
 
   /** True once the region is closed. */
@@ -93,12 +96,13 @@ export class RingBytes {
 
   /** Reads the frame at `position` into `frame`. False if no valid frame lies there that ends at or before `limit`. */
   view(position: number, limit: number, frame: FrameFields): boolean {
-    const at = position % this.#ringBytes
+    const at = this.#placeOf(position)
     const view = this.#view
     // Read each field once, and check it before using it: other processes may write here.
     const length = view.getUint32(at + lengthAt, true)
-    const end = position + Math.ceil(length / 8) * 8
-    if (length < headerBytes || length > this.#ringBytes / 4 || end > limit) return false
+    if (length < headerBytes || length > this.#frameBytesMax) return false
+    const end = position + roundedUp(length)
+    if (end > limit) return false
     const kindAndFlags = view.getUint32(at + kindAt, true)
     const type = view.getUint32(at + typeAt, true)
     const sender = view.getUint32(at + senderAt, true)
@@ -121,19 +125,19 @@ export class RingBytes {
 
   /** Writes a frame at `position` and returns the position after it. */
   write(position: number, header: FrameHeader, payload: Uint8Array): number {
-    this.#bytes.set(payload, position % this.#ringBytes + headerBytes)
+    this.#bytes.set(payload, this.#placeOf(position) + headerBytes)
     return this.writeHeader(position, header, payload.length)
   }
 
   /** Where the payload of a frame at `position` lies. */
   payloadAt(position: number, payloadBytes: number): Uint8Array {
-    const at = position % this.#ringBytes + headerBytes
+    const at = this.#placeOf(position) + headerBytes
     return this.#bytes.subarray(at, at + payloadBytes)
   }
 
   /** Writes the header of a frame whose payload is there already, and returns the position after the frame. */
   writeHeader(position: number, header: FrameHeader, payloadBytes: number): number {
-    const at = position % this.#ringBytes
+    const at = this.#placeOf(position)
     const view = this.#view
     const { correlation, flags, kind, sender, senderGeneration, type } = header
     const length = headerBytes + payloadBytes
@@ -148,9 +152,17 @@ export class RingBytes {
     view.setFloat64(at + correlationAt, correlation, true)
     return position + frameBytesOf(payloadBytes)
   }
+
+  // The remainder of two numbers above 2^31 would be a call of the C library.
+  #placeOf(position: number): number {
+    return (position & this.#mask) >>> 0
+  }
 }
 
 // --- internal ---
+
+/** Of frames, which are shorter than 2^31. */
+const roundedUp = (bytes: number): number => (bytes + 7) & -8
 
 const correlationOf = new Float64Array(1)
 const correlationWords = new Int32Array(correlationOf.buffer)

@@ -118,7 +118,7 @@ class MessageReader {
 
   // Take messages and deliver or copy them in one step: an interruption between the two would lose them.
   #pulling<B>(deliver: () => B | undefined, end: B): Effect.Effect<B, ReceiveError> {
-    const taken: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
+    const taken = (): Effect.Effect<B, ReceiveError> => {
       this.#port.look()
       if (!this.#port.isEvicted() && this.#batch.keep()) {
         const delivered = deliver()
@@ -126,17 +126,17 @@ class MessageReader {
       }
       const failure = this.#failure()
       return failure === undefined ? pull : Effect.fail(failure)
-    })
+    }
     // Asking the system whether the writer lives is slow: ask only when about to wait.
     const takenOrEnded = Effect.suspend(() =>
-      this.#port.over() ? this.#closed : this.#isReady() ? taken : Effect.as(this.#attached, end)
+      this.#port.over() ? this.#closed : this.#isReady() ? taken() : Effect.as(this.#attached, end)
     )
     const pull: Effect.Effect<B, ReceiveError> = Effect.suspend(() => {
       if (this.#port.over()) return this.#closed
       // Parts are copied, and the next part may need their room.
       this.release()
       const isReady = this.#strategy === "park" ? this.#isReady() : spin(this.#ready, spinMicros) !== undefined
-      return isReady ? taken : Effect.andThen(this.#wait, takenOrEnded)
+      return isReady ? taken() : Effect.andThen(this.#wait, takenOrEnded)
     })
     return pull
   }

@@ -80,9 +80,9 @@ export class MessageWriter {
   claim(messageBytes: number): Uint8Array | undefined {
     this.#claimedBytes = undefined
     if (!this.#fits(messageBytes)) return undefined
-    const claimed = () => this.#unlessFull(() => this.#port.claim(messageBytes))
     // Publish before giving up: readers cannot release the room of written frames before they are published.
-    const room = claimed() ?? (this.#unpublished && this.publish() ? claimed() : undefined)
+    const room = this.#claim(messageBytes)
+      ?? (this.#unpublished && this.publish() ? this.#claim(messageBytes) : undefined)
     if (room !== undefined) this.#claimedBytes = messageBytes
     return room
   }
@@ -143,15 +143,19 @@ export class MessageWriter {
 
   #append(header: FrameHeader, payload: Uint8Array): boolean {
     this.#claimedBytes = undefined
-    const end = this.#unlessFull(() => this.#port.append(header, payload))
-    return end !== undefined && (this.#unpublished = true)
+    // A loop, not a function that takes the write: one would be made for each message.
+    while (this.#port.append(header, payload) === undefined) if (!this.#evicts()) return false
+    return this.#unpublished = true
   }
 
-  #unlessFull<A>(write: () => A | undefined): A | undefined {
-    for (;;) {
-      const written = write()
-      if (written !== undefined || this.#policy !== "evict" || !this.#port.evictSlowest()) return written
-    }
+  #claim(messageBytes: number): Uint8Array | undefined {
+    let room = this.#port.claim(messageBytes)
+    while (room === undefined && this.#evicts()) room = this.#port.claim(messageBytes)
+    return room
+  }
+
+  #evicts(): boolean {
+    return this.#policy === "evict" && this.#port.evictSlowest()
   }
 
   // Publish each part when it is written: the message may be larger than the ring.

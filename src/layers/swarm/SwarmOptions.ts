@@ -71,7 +71,8 @@ export interface SwarmOptions {
   readonly suspectAfter?: Duration.Input | undefined
   /**
    * How this member waits for messages: `spin` polls its rings without end and takes a core, `adaptive` polls for as long
-   * as that pays, at most about 100 microseconds, before it sleeps, `park` sleeps. Default `park`.
+   * as that pays, at most about 100 microseconds, before it sleeps, and not while as many other processes of the region poll
+   * as there are cores but one, `park` sleeps. Default `park`.
    */
   readonly strategy?: WaitStrategy | undefined
   /** `off` makes every fence a rendezvous. For tests and demonstration only; the coordinator's setting counts. */

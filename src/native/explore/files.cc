@@ -1,5 +1,6 @@
 #include "files.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -34,7 +35,7 @@ void Files::begin() {
 }
 
 File& Files::make(const std::string& name) {
-  auto* file = new File{static_cast<uint32_t>(files.size()), 0, nullptr, name, {}, {}};
+  auto* file = new File{static_cast<uint32_t>(files.size()), 0, nullptr, name, false, {}, {}};
   files.push_back(file);
   return *file;
 }
@@ -73,6 +74,13 @@ void Files::close(Opened& opened) {
     free(*opened.file, [&](const Lock& lock) { return lock.by == &opened; });
   }
   opens[static_cast<size_t>(opened.fd - firstFd)] = nullptr;
+  if (opened.file == nullptr || !opened.file->isFifo) return;
+  const bool isOpen = std::any_of(opens.begin(), opens.end(), [&](const Opened* one) { return one != nullptr && one->file == opened.file; });
+  if (!isOpen) opened.file->bytes = 0;
+}
+
+bool Files::isRead(const File& fifo) {
+  return std::any_of(opens.begin(), opens.end(), [&](const Opened* one) { return one != nullptr && one->file == &fifo && one->reads; });
 }
 
 void Files::closeAllOf(Process& process) {

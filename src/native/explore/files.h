@@ -28,6 +28,7 @@ struct File {
   uint64_t bytes = 0;
   void** lines = nullptr;  // the memory model's, a pointer for each line of 64 bytes
   std::string name;        // empty once it is unlinked
+  bool isFifo = false;     // then `bytes` are those that wait to be read
   std::vector<Lock> locks;
   std::vector<Freed> freed;
 };
@@ -37,6 +38,7 @@ struct Opened {
   File* file;  // null for a device
   Process* process;
   uint64_t at = 0;
+  bool reads = false;  // of a FIFO
 };
 
 class Files {
@@ -49,6 +51,8 @@ class Files {
   static Opened* opened(int fd);
   static void close(Opened& opened);
   static void closeAllOf(Process& process);
+  // Whether a descriptor of the FIFO is open that may read it.
+  static bool isRead(const File& fifo);
 
   static bool tryLock(Opened& opened, int64_t byte, bool shared);
   static void unlock(Opened& opened, int64_t byte);

@@ -131,6 +131,7 @@ void addRings(const Layout& at) {
   ADD_PART(RingSlot, name, "RingName", at.ringSlots, g.rings);
   ADD_PART(RingSlot, lead, "RingLead", at.ringSlots, g.rings);
   ADD_PART(RingSlot, table, "RingTable", at.ringSlots, g.rings);
+  ADD_PART(RingSlot, wait, "RingWait", at.ringSlots, g.rings);
   const uint64_t readers = uint64_t{g.rings} * g.ringReaders;
   ADD_PART(RingReaderSlot, claim, "RingReaderClaim", at.ringReaderSlots, readers);
   ADD_PART(RingReaderSlot, line, "RingReaderLine", at.ringReaderSlots, readers);

@@ -55,7 +55,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
 }
 
 Process& Scheduler::process(const std::string& name, bool mortal) {
-  auto* made = new Process{static_cast<uint32_t>(processes_.size()), name, mortal, true, false, {}};
+  auto* made = new Process{static_cast<uint32_t>(processes_.size()), name, mortal, true, false, false, {}};
   processes_.push_back(made);
   return *made;
 }

@@ -22,6 +22,7 @@ struct Process {
   bool mortal = false;  // schedules may kill and stop it
   bool alive = true;
   bool stopped = false;
+  bool isElsewhere = false;  // in a mount namespace that has no FIFOs of others
   std::vector<Actor*> actors;
 };
 

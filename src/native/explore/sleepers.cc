@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "files.h"
+
 namespace ringfence::explore {
 
 namespace {
@@ -13,7 +15,13 @@ struct Sleeping {
   Spot spot;
 };
 
+struct Polling {
+  Actor* actor;
+  const File* fifo;
+};
+
 std::vector<Sleeping> sleeping;
+std::vector<Polling> polling;
 std::vector<const void*> locked;
 
 bool isLocked(const void* mutex) {
@@ -28,6 +36,7 @@ bool isLocked(const void* mutex) {
 void Sleepers::begin() {
   // Never destroyed: their contents lay in the arena, which was reset.
   new (&sleeping) std::vector<Sleeping>();
+  new (&polling) std::vector<Polling>();
   new (&locked) std::vector<const void*>();
 }
 
@@ -49,6 +58,22 @@ uint32_t Sleepers::wake(const Spot& spot) {
     count += 1;
   }
   return count;
+}
+
+bool Sleepers::poll(const File& fifo, uint64_t deadlineNanos) {
+  if (fifo.bytes != 0) return true;
+  Scheduler& scheduler = Scheduler::now();
+  Actor* actor = scheduler.current();
+  polling.push_back({actor, &fifo});
+  scheduler.wait("its FIFO", deadlineNanos);
+  std::erase_if(polling, [&](const Polling& one) { return one.actor == actor; });
+  return fifo.bytes != 0;
+}
+
+void Sleepers::arrived(const File& fifo) {
+  for (const Polling& one : polling) {
+    if (one.fifo == &fifo && one.actor->state == Actor::waiting) Scheduler::wake(*one.actor);
+  }
 }
 
 void Sleepers::lockMutex(const void* mutex) {

@@ -13,6 +13,10 @@ class Sleepers {
   static bool sleep(const Spot& spot, uint64_t deadlineNanos);
   static uint32_t wake(const Spot& spot);
 
+  // The same until the FIFO has bytes.
+  static bool poll(const File& fifo, uint64_t deadlineNanos);
+  static void arrived(const File& fifo);
+
   static void lockMutex(const void* mutex);
   static void unlockMutex(const void* mutex);
   static void awaitEnd(Actor& actor);

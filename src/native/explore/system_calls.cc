@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -58,10 +59,11 @@ void describe(const File& file, struct stat* at) {
   *at = {};
   at->st_dev = deviceOfAll;
   at->st_ino = file.id + 1;
-  at->st_mode = S_IFREG | 0600;
+  at->st_mode = (file.isFifo ? S_IFIFO : S_IFREG) | 0600;
   at->st_uid = geteuid();
   at->st_nlink = file.name.empty() ? 0 : 1;
-  at->st_size = static_cast<off_t>(file.bytes);
+  at->st_gid = getegid();
+  at->st_size = static_cast<off_t>(file.isFifo ? 0 : file.bytes);
 }
 
 int openFile(const char* path, int flags) {
@@ -77,8 +79,38 @@ int openFile(const char* path, int flags) {
   if (file != nullptr && (flags & O_EXCL) != 0) return failed(EEXIST);
   if (file == nullptr && (flags & O_CREAT) == 0) return failed(ENOENT);
   if (file == nullptr) file = &Files::make(name);
+  const int access = flags & O_ACCMODE;
+  if (file->isFifo && process()->isElsewhere) return failed(ENOENT);
+  if (file->isFifo && access == O_WRONLY && !Files::isRead(*file)) return failed(ENXIO);
   Trace::call("opens " + name);
-  return Files::open(file).fd;
+  Opened& opened = Files::open(file);
+  opened.reads = file->isFifo && access != O_WRONLY;
+  return opened.fd;
+}
+
+// So few that a schedule meets a full one.
+constexpr uint64_t fifoBytes = 2;
+
+long writeFifo(Opened& opened) {
+  enter("write");
+  File& fifo = *opened.file;
+  if (!Files::isRead(fifo)) return failed(EPIPE);
+  Trace::call(fifo.bytes == fifoBytes ? "finds the FIFO full" : "writes to the FIFO " + fifo.name);
+  if (fifo.bytes == fifoBytes) return failed(EAGAIN);
+  Model::now().releaseOfSystem();
+  fifo.bytes += 1;
+  Sleepers::arrived(fifo);
+  return 1;
+}
+
+long readFifo(Opened& opened) {
+  enter("read");
+  File& fifo = *opened.file;
+  const uint64_t got = fifo.bytes;
+  Trace::call("reads " + std::to_string(got) + " from the FIFO");
+  fifo.bytes = 0;
+  Model::now().acquireOfSystem(Model::now().time());
+  return got == 0 ? failed(EAGAIN) : static_cast<long>(got);
 }
 
 int lock(Opened& opened, int command, struct flock* lock) {
@@ -184,6 +216,7 @@ int __real_fstat(int fd, struct stat* at);
 int __real_clock_gettime(clockid_t clock, timespec* at);
 long __real_syscall(long number, ...);
 ssize_t __real_read(int fd, void* to, size_t count);
+ssize_t __real_write(int fd, const void* from, size_t count);
 
 int __wrap_open(const char* path, int flags, ...) { return openFile(path, flags); }
 
@@ -225,7 +258,14 @@ int __wrap_stat(const char* path, struct stat* at) {
     return 0;
   }
   enter("stat");
-  const File* file = Files::named(path);
+  const std::string name(path);
+  if (name.back() == '/') {
+    *at = {};
+    at->st_dev = deviceOfAll;
+    at->st_mode = S_IFDIR | 0700;
+    return 0;
+  }
+  const File* file = Files::named(name);
   if (file == nullptr) return failed(ENOENT);
   describe(*file, at);
   return 0;
@@ -243,6 +283,32 @@ int __wrap_unlink(const char* path) {
   Trace::call(std::string("removes the name ") + path);
   file->name.clear();
   return 0;
+}
+
+int __wrap_mkfifo(const char* path, mode_t) {
+  enter("mkfifo");
+  if (Files::named(path) != nullptr) return failed(EEXIST);
+  Files::make(path).isFifo = true;
+  Trace::call(std::string("makes the FIFO ") + path);
+  return 0;
+}
+
+ssize_t __wrap_write(int fd, const void* from, size_t count) {
+  Opened* opened = Files::opened(fd);
+  if (opened == nullptr) return process() == nullptr ? __real_write(fd, from, count) : failed(EBADF);
+  return opened->file->isFifo ? writeFifo(*opened) : failed(ENOSYS);
+}
+
+int __wrap_poll(pollfd* polled, nfds_t, int millis) {
+  enter("poll");
+  Opened* opened = Files::opened(polled->fd);
+  if (opened == nullptr) return failed(EBADF);
+  Scheduler& scheduler = Scheduler::now();
+  Model::now().fenceOfSystem();
+  const bool arrived = Sleepers::poll(*opened->file, scheduler.clock() + static_cast<uint64_t>(millis) * 1'000'000U);
+  Trace::call(arrived ? "finds bytes in its FIFO" : "finds its FIFO empty");
+  Model::now().fenceOfSystem();
+  return arrived ? 1 : 0;
 }
 
 DIR* __wrap_opendir(const char*) { return nullptr; }
@@ -284,6 +350,7 @@ int __wrap_fchown(int, uid_t, gid_t) { return 0; }
 ssize_t __wrap_read(int fd, void* to, size_t count) {
   Opened* opened = Files::opened(fd);
   if (opened == nullptr) return process() == nullptr ? __real_read(fd, to, count) : failed(EBADF);
+  if (opened->file != nullptr && opened->file->isFifo) return readFifo(*opened);
   const uint64_t got = bytesRead(*opened, to, count, opened->at);
   opened->at += got;
   return static_cast<ssize_t>(got);

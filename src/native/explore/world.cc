@@ -1,5 +1,8 @@
 #include "world.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <new>
 
 #include "address_space.h"
@@ -35,10 +38,16 @@ void Program::runs(std::function<void()> body, const std::string& name, bool isL
   Scheduler::now().actor(process_, name.empty() ? process_.name : name, std::move(body), isLoop);
 }
 
+Rings& ringing() {
+  static Rings rings = Rings::byThread;
+  return rings;
+}
+
 std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry) {
   std::shared_ptr<Region> region;
   creator.ahead([&] {
     CreateOptions options;
+    if (ringing() == Rings::byFifo) options.path = "/regions/named";
     options.geometry = geometry;
     options.processName = creator.process().name;
     options.prefault = false;
@@ -72,14 +81,40 @@ void lookAtEnd() {
 // Never destroyed: its contents lay in the arena, which was reset.
 void forgetLooks() { new (&looks) std::vector<std::function<void()>>(); }
 
-Sleeper::Sleeper(std::shared_ptr<Region> region) : waiter_(std::move(region), [this] {
+Sleeper::Sleeper(std::shared_ptr<Region> region, Rings rings) : waiter_(std::move(region), [this] {
   // The call to the event loop goes through a lock, so the loop sees what this thread stored before.
   makeDelayedStores();
   Model::now().releaseOfSystem();
   called_ = true;
   if (sleeping_ != nullptr) Scheduler::wake(*sleeping_);
 }) {
-  expectOk(waiter_.start(), "starting the waiter");
+  if (rings == Rings::byFifo) fifo_ = waiter_.listen();
+  if (fifo_ < 0) expectOk(waiter_.start(), "starting the waiter");
+}
+
+void Sleeper::close() {
+  if (fifo_ >= 0) ::close(fifo_);
+  fifo_ = -1;
+  waiter_.stop();
+}
+
+// True while it has not been called. What it must look at after the call it has not looked at before.
+bool Sleeper::sleeps() {
+  if (called_) return false;
+  if (fifo_ < 0) {
+    Scheduler::now().wait("its call");
+    return !called_;
+  }
+  constexpr int lookMillis = 100;
+  pollfd polled{fifo_, POLLIN, 0};
+  if (poll(&polled, 1, lookMillis) == 0) {
+    const bool finds = !called_ && waiter_.look();
+    wasLate_ = wasLate_ || finds;
+    return !called_ && !finds;
+  }
+  uint8_t bytes[64];
+  static_cast<void>(!read(fifo_, bytes, sizeof(bytes)));
+  return !waiter_.heard() && !called_;
 }
 
 void Sleeper::until(uint32_t reasons, const char* what, const std::function<bool()>& look,
@@ -92,8 +127,8 @@ void Sleeper::until(uint32_t reasons, const char* what, const std::function<bool
     if (look()) return waiter_.disarm();
     Trace::say(std::string("sleeps: ") + what);
     sleeping_ = scheduler.current();
-    sleeping_->condition = there;
-    while (!called_) scheduler.wait(what);
+    if (!mayBeLate_) sleeping_->condition = there;
+    while (sleeps()) continue;
     Model::now().acquireOfSystem(Model::now().time());
     sleeping_->condition = nullptr;
     sleeping_ = nullptr;

@@ -46,6 +46,17 @@ class Program {
   Process& process_;
 };
 
+// How the event loops of a configuration are rung: by a thread that sleeps on the bell, or by the FIFOs beside a region that
+// has a name.
+enum class Rings { byThread, byFifo };
+Rings& ringing();
+template <void (*build)()>
+void byFifo() {
+  ringing() = Rings::byFifo;
+  build();
+  ringing() = Rings::byThread;
+}
+
 // The region of all processes, made by a process that is never killed; and another process's attachment to it.
 std::shared_ptr<Region> madeRegion(Program& creator, const Geometry& geometry);
 std::shared_ptr<Region> attachedTo(const Region& region, const std::string& name);
@@ -68,16 +79,28 @@ void lookAtEnd();
 // Waits as a process's event loop does: looks, arms, looks again, and sleeps until it is called.
 class Sleeper {
  public:
-  explicit Sleeper(std::shared_ptr<Region> region);
+  explicit Sleeper(std::shared_ptr<Region> region, Rings rings = ringing());
 
   uint64_t lives() const { return waiter_.lives(); }
+  bool threaded() const { return waiter_.threaded(); }
+  // Whether a look has found what no ring told.
+  bool wasLate() const { return wasLate_; }
+  // Where a wake-up may take until the sleeper's next look at its own word.
+  void mayBeLate(bool late) { mayBeLate_ = late; }
+  // Ends the waiting, as an attachment does that closes.
+  void close();
   // Waits until `look` is true. `there` says the same without side effects: when it is true, the sleeper must wake.
   void until(uint32_t reasons, const char* what, const std::function<bool()>& look, const std::function<bool()>& there);
 
  private:
+  bool sleeps();
+
   Waiter waiter_;
+  int fifo_ = -1;
   Actor* sleeping_ = nullptr;
   bool called_ = false;
+  bool mayBeLate_ = false;
+  bool wasLate_ = false;
 };
 
 // The newest epoch of a region's heads, as they lie in memory.

@@ -39,6 +39,7 @@ Napi::Value inspectRegion(const Napi::CallbackInfo& info) {
   out.Set("held", Napi::Boolean::New(env, found.held));
   out.Set("attached", number(env, found.attached));
   out.Set("temporary", Napi::Boolean::New(env, found.temporary));
+  out.Set("bell", found.bell == BellFile::none ? "no" : found.bell == BellFile::ofRegion ? "used" : "left");
   out.Set("clients", number(env, found.geometry.clients));
   out.Set("laneSlots", number(env, found.geometry.laneSlots));
   out.Set("rings", number(env, found.geometry.rings));

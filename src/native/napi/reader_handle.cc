@@ -32,13 +32,35 @@ void writeFields(const BatchView& view, double* fields) {
   fields[15] = view.incarnation;
 }
 
+// poll(out: Float64Array, max): number of batches, -1 when the memory contradicts the layout
+napi_value poll(TopicReader& reader, napi_env env, const napi_value* arguments) {
+  size_t elements = 0;
+  auto* out = hotArray<double>(env, arguments[0], elements);
+  const size_t max = std::min<size_t>({word(env, arguments[1]), batchesAtOnce, elements / batchFields});
+  BatchView views[batchesAtOnce];
+  const int32_t filled = reader.poll(views, static_cast<uint32_t>(max));
+  for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
+  return Napi::Number::New(env, filled);
+}
+
+// copy(out: Float64Array, max, to: Uint8Array): the same of a reader that holds nothing back, whose batches are copied
+napi_value copy(TopicReader& reader, napi_env env, const napi_value* arguments) {
+  size_t elements = 0;
+  size_t room = 0;
+  auto* out = hotArray<double>(env, arguments[0], elements);
+  auto* to = hotArray<uint8_t>(env, arguments[2], room);
+  const size_t max = std::min<size_t>({word(env, arguments[1]), batchesAtOnce, elements / batchFields});
+  BatchView views[batchesAtOnce];
+  const int32_t filled = reader.copy(views, static_cast<uint32_t>(max), to, room);
+  for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
+  return Napi::Number::New(env, filled);
+}
+
 }  // namespace
 
 Napi::Function ReaderHandle::define(Napi::Env env) {
   return DefineClass(env, "Reader",
-                     {hotMethod<ReaderHandle, 2, &ReaderHandle::poll>("poll"),
-                      hotMethod<ReaderHandle, 3, &ReaderHandle::copy>("copy"),
-                      InstanceMethod<&ReaderHandle::position>("position"),
+                     {InstanceMethod<&ReaderHandle::position>("position"),
                       InstanceMethod<&ReaderHandle::resume>("resume"),
                       InstanceMethod<&ReaderHandle::release>("release"),
                       InstanceMethod<&ReaderHandle::next>("next"),
@@ -53,31 +75,12 @@ Napi::Value ReaderHandle::make(Napi::Env env, std::unique_ptr<TopicReader> reade
 }
 
 ReaderHandle::ReaderHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (auto* reader = HandedOver<std::unique_ptr<TopicReader>>::of(info)) reader_ = std::move(*reader);
-}
-
-// poll(out: Float64Array, max): number of batches, -1 when the memory contradicts the layout
-napi_value ReaderHandle::poll(napi_env env, const napi_value* arguments) {
-  size_t elements = 0;
-  auto* out = hotArray<double>(env, arguments[0], elements);
-  const size_t max = std::min<size_t>({word(env, arguments[1]), batchesAtOnce, elements / batchFields});
-  BatchView views[batchesAtOnce];
-  const int32_t filled = reader_->poll(views, static_cast<uint32_t>(max));
-  for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
-  return Napi::Number::New(env, filled);
-}
-
-// copy(out: Float64Array, max, to: Uint8Array): the same of a reader that holds nothing back, whose batches are copied
-napi_value ReaderHandle::copy(napi_env env, const napi_value* arguments) {
-  size_t elements = 0;
-  size_t room = 0;
-  auto* out = hotArray<double>(env, arguments[0], elements);
-  auto* to = hotArray<uint8_t>(env, arguments[2], room);
-  const size_t max = std::min<size_t>({word(env, arguments[1]), batchesAtOnce, elements / batchFields});
-  BatchView views[batchesAtOnce];
-  const int32_t filled = reader_->copy(views, static_cast<uint32_t>(max), to, room);
-  for (int32_t i = 0; i < filled; i += 1) writeFields(views[i], out + size_t(i) * batchFields);
-  return Napi::Number::New(env, filled);
+  auto* reader = HandedOver<std::unique_ptr<TopicReader>>::of(info);
+  if (reader == nullptr) return;
+  reader_ = std::move(*reader);
+  const auto self = info.This().As<Napi::Object>();
+  setHotMethod<TopicReader, 2, &poll>(self, "poll", reader_);
+  setHotMethod<TopicReader, 3, &copy>(self, "copy", reader_);
 }
 
 Napi::Value ReaderHandle::position(const Napi::CallbackInfo& info) { return number(info.Env(), reader_->position()); }

@@ -16,8 +16,6 @@ class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
   explicit ReaderHandle(const Napi::CallbackInfo& info);
 
  private:
-  napi_value poll(napi_env env, const napi_value* arguments);
-  napi_value copy(napi_env env, const napi_value* arguments);
   Napi::Value position(const Napi::CallbackInfo& info);
   Napi::Value resume(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);
@@ -27,7 +25,7 @@ class ReaderHandle : public Napi::ObjectWrap<ReaderHandle> {
   void storedCursors(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  std::unique_ptr<TopicReader> reader_;
+  std::shared_ptr<TopicReader> reader_;
 };
 
 }  // namespace ringfence::binding

@@ -73,8 +73,11 @@ Napi::Function RegionHandle::define(Napi::Env env) {
                       InstanceMethod<&RegionHandle::hold>("hold"),
                       InstanceMethod<&RegionHandle::closeRegion>("close"),
                       InstanceMethod<&RegionHandle::startWaiter>("startWaiter"),
+                      InstanceMethod<&RegionHandle::waiterHeard>("waiterHeard"),
                       InstanceMethod<&RegionHandle::armWaiter>("armWaiter"),
                       InstanceMethod<&RegionHandle::disarmWaiter>("disarmWaiter"),
+                      InstanceMethod<&RegionHandle::beginLook>("beginLook"),
+                      InstanceMethod<&RegionHandle::endLook>("endLook"),
                       InstanceMethod<&RegionHandle::lives>("lives"),
                       InstanceMethod<&RegionHandle::replaced>("replaced"),
                       InstanceMethod<&RegionHandle::wakeProcess>("wakeProcess"),
@@ -193,26 +196,46 @@ void RegionHandle::closeAtExit(RegionHandle* handle) {
   handle->close();
 }
 
-// startWaiter(wake): calls `wake` on the event loop, at most once for each arming.
-void RegionHandle::startWaiter(const Napi::CallbackInfo& info) {
-  if (open(info.Env()) == nullptr || waiter_ != nullptr) return;
+// startWaiter(wake, polls): the FIFO that the caller polls, if it wants to and there is one to be had; else -1, and a thread
+// calls `wake` on the event loop, at most once for each arming. The thread may also come later (Waiter::look).
+Napi::Value RegionHandle::startWaiter(const Napi::CallbackInfo& info) {
+  const auto fifo = [&info](int fd) { return Napi::Number::New(info.Env(), fd); };
+  if (open(info.Env()) == nullptr || waiter_ != nullptr) return fifo(-1);
   wake_ = Wake::New(info.Env(), info[0].As<Napi::Function>(), "ringfence", 0, 1);
-  if (info.Env().IsExceptionPending()) return;
+  if (info.Env().IsExceptionPending()) return {};
   // Register this hook after the thread-safe function's own, so that it runs first and joins the thread while the
   // function can still be called.
   atExit_ = info.Env().AddCleanupHook(closeAtExit, this);
   wake_.Unref(info.Env());
   waiter_ = std::make_unique<Waiter>(region_, [wake = wake_] { wake.NonBlockingCall(); });
+  const int fd = info[1].ToBoolean() ? polledFifo(info.Env()) : -1;
+  if (fd >= 0) return fifo(fd);
   const Status started = waiter_->start();
-  if (started.ok()) return;
+  if (started.ok()) return fifo(-1);
   endWaiter();
-  throwFault(info.Env(), started);
+  return throwFault(info.Env(), started);
+}
+
+// A FIFO without looks would leave deaths unseen, and a lost ring without end: so a runtime without timers has the thread.
+int RegionHandle::polledFifo(Napi::Env env) {
+  auto looking = std::make_unique<LoopTimer>(env, Waiter::lookMillis, [this] { look(); });
+  const int fd = looking->usable() ? waiter_->listen() : -1;
+  if (fd >= 0) looking_ = std::move(looking);
+  return fd;
+}
+
+// waiterHeard(): the caller has emptied its FIFO. Whether it must look at what it waits for.
+Napi::Value RegionHandle::waiterHeard(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), waiter_ != nullptr && waiter_->heard());
 }
 
 // armWaiter(reasons): SleepBits.
 void RegionHandle::armWaiter(const Napi::CallbackInfo& info) {
   if (open(info.Env()) == nullptr || waiter_ == nullptr) return;
-  wake_.Ref(info.Env());
+  // Who polls keeps the process alive by that.
+  if (looking_ == nullptr) wake_.Ref(info.Env());
+  armedSinceLook_ = true;
+  if (looking_ != nullptr) looking_->start();
   waiter_->arm(word(info[0]));
 }
 
@@ -222,8 +245,25 @@ void RegionHandle::disarmWaiter(const Napi::CallbackInfo& info) {
   wake_.Unref(info.Env());
 }
 
+// Ends once nothing has waited since the last look, so that an idle process is not woken.
+void RegionHandle::look() {
+  if (!armedSinceLook_) return looking_->stop();
+  armedSinceLook_ = waiter_->armed();
+  if (waiter_->look()) wake_.NonBlockingCall();
+}
+
+// beginLook(others): whether this process may look instead of sleeping: no more than so many others do.
+Napi::Value RegionHandle::beginLook(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), region_ != nullptr && !region_->closed() && region_->beginLook(word(info[0])));
+}
+
+void RegionHandle::endLook(const Napi::CallbackInfo&) {
+  if (region_ != nullptr && !region_->closed()) region_->endLook();
+}
+
 void RegionHandle::endWaiter() {
   if (waiter_ == nullptr) return;
+  looking_.reset();
   if (!atExit_.IsEmpty()) atExit_.Remove(Env());
   waiter_->stop();
   waiter_.reset();

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "buffers.h"
+#include "loop_timer.h"
 #include "log/sequencer/sequencer.h"
 #include "region/region.h"
 #include "region/waiter.h"
@@ -46,6 +47,8 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   // Stops the threads, detaches the buffers, gives up memory and process slot. Safe to call twice.
   void close();
   void endWaiter();
+  int polledFifo(Napi::Env env);
+  void look();
   static void closeAtExit(RegionHandle* handle);
 
   Napi::Value info(const Napi::CallbackInfo& info);
@@ -54,9 +57,12 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   Napi::Value reattach(const Napi::CallbackInfo& info);
   void hold(const Napi::CallbackInfo& info);
   void closeRegion(const Napi::CallbackInfo& info);
-  void startWaiter(const Napi::CallbackInfo& info);
+  Napi::Value startWaiter(const Napi::CallbackInfo& info);
+  Napi::Value waiterHeard(const Napi::CallbackInfo& info);
   void armWaiter(const Napi::CallbackInfo& info);
   void disarmWaiter(const Napi::CallbackInfo& info);
+  Napi::Value beginLook(const Napi::CallbackInfo& info);
+  void endLook(const Napi::CallbackInfo& info);
   Napi::Value lives(const Napi::CallbackInfo& info);
   Napi::Value replaced(const Napi::CallbackInfo& info);
   void wakeProcess(const Napi::CallbackInfo& info);
@@ -97,6 +103,8 @@ class RegionHandle : public Napi::ObjectWrap<RegionHandle> {
   std::shared_ptr<Sequencer> sequencer_;
   std::shared_ptr<LentBuffers> buffers_;
   std::unique_ptr<Waiter> waiter_;
+  std::unique_ptr<LoopTimer> looking_;  // of a waiter that polls
+  bool armedSinceLook_ = false;
   Wake wake_;
   Napi::Env::CleanupHook<void (*)(RegionHandle*), RegionHandle> atExit_;
 };

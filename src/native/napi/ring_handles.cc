@@ -19,6 +19,36 @@ struct GivenReader {
   std::shared_ptr<LentBuffers> buffers;
 };
 
+// room(end, frames, published, payloadBytes): takes the frames that were written up to `end`, of which JavaScript has
+// published those below `published`; then the end of the room for more, -1 when there is none for that payload, -2 when
+// it is too large or the writer has ended
+napi_value room(RingWriter& writer, napi_env env, const napi_value* arguments) {
+  const bool taken = writer.wrote(natural(env, arguments[0]), natural(env, arguments[1]), natural(env, arguments[2]));
+  return Napi::Number::New(env, taken ? static_cast<double>(writer.room(natural(env, arguments[3]))) : -2);
+}
+
+// publish(end, frames, published): takes the frames as room() does, publishes those that are not, and rings the readers
+// that wait; false when the writer has ended
+napi_value publish(RingWriter& writer, napi_env env, const napi_value* arguments) {
+  const bool taken = writer.wrote(natural(env, arguments[0]), natural(env, arguments[1]), natural(env, arguments[2]));
+  if (taken && writer.published() == writer.position()) writer.rouse(false);
+  if (taken) writer.publish(false);
+  return Napi::Boolean::New(env, taken);
+}
+
+// available(): the position below which bytes may be read, -1 once the reader is evicted or finds damage
+napi_value available(RingReader& reader, napi_env env, const napi_value*) {
+  const RingLook look = reader.look();
+  return Napi::Number::New(env, look.finding == RingFinding::sound ? static_cast<double>(look.limit) : -1);
+}
+
+// advance(read, delivered, handled, released)
+napi_value advance(RingReader& reader, napi_env env, const napi_value* arguments) {
+  reader.advance({natural(env, arguments[0]), natural(env, arguments[1]), natural(env, arguments[2]),
+                  natural(env, arguments[3])});
+  return nullptr;
+}
+
 }  // namespace
 
 // --- the writer --------------------------------------------------------------------------------------------------
@@ -28,9 +58,10 @@ Napi::Function RingWriterHandle::define(Napi::Env env) {
                      {InstanceMethod<&RingWriterHandle::info>("info"),
                       InstanceMethod<&RingWriterHandle::buffer>("buffer"),
                       InstanceMethod<&RingWriterHandle::presentGeneration>("presentGeneration"),
-                      hotMethod<RingWriterHandle, 3, &RingWriterHandle::room>("room"),
-                      hotMethod<RingWriterHandle, 2, &RingWriterHandle::publish>("publish"),
-                      InstanceMethod<&RingWriterHandle::published>("published"),
+                      InstanceMethod<&RingWriterHandle::leadWindow>("leadWindow"),
+                      InstanceMethod<&RingWriterHandle::readersVersionWindow>("readersVersionWindow"),
+                      InstanceMethod<&RingWriterHandle::watched>("watched"),
+                      InstanceMethod<&RingWriterHandle::tell>("tell"),
                       InstanceMethod<&RingWriterHandle::wantRoom>("wantRoom"),
                       InstanceMethod<&RingWriterHandle::slowestReader>("slowestReader"),
                       InstanceMethod<&RingWriterHandle::evictSlowest>("evictSlowest"),
@@ -48,6 +79,9 @@ RingWriterHandle::RingWriterHandle(const Napi::CallbackInfo& info) : ObjectWrap(
   if (given == nullptr) return;
   writer_ = std::move(given->writer);
   buffers_ = std::move(given->buffers);
+  const auto self = info.This().As<Napi::Object>();
+  setHotMethod<RingWriter, 4, &room>(self, "room", writer_);
+  setHotMethod<RingWriter, 3, &publish>(self, "publish", writer_);
 }
 
 Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
@@ -56,6 +90,7 @@ Napi::Value RingWriterHandle::info(const Napi::CallbackInfo& info) {
   out.Set("ring", number(env, writer_->role().ring));
   out.Set("generation", number(env, writer_->role().generation));
   out.Set("position", number(env, writer_->role().position));
+  out.Set("frames", number(env, writer_->role().frames));
   out.Set("payloadBytesMax", number(env, writer_->payloadBytesMax()));
   return out;
 }
@@ -68,26 +103,42 @@ Napi::Value RingWriterHandle::buffer(const Napi::CallbackInfo& info) {
 
 // presentGeneration(): the word in which the ring's present writer stands, for a look between two calls
 Napi::Value RingWriterHandle::presentGeneration(const Napi::CallbackInfo& info) {
+  return window(info, writer_->presentGeneration(), sizeof(RingClaim::generation));
+}
+
+Napi::Value RingWriterHandle::window(const Napi::CallbackInfo& info, uint8_t* at, uint64_t bytes) const {
   if (writer_->region()->closed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
-  return buffers_->over(writer_->presentGeneration(), sizeof(RingClaim::generation), writer_->region());
+  return buffers_->over(at, bytes, writer_->region());
 }
 
-// room(end, frames, payloadBytes): takes the frames that were written up to `end`; then the end of the room for more, -1
-// when there is none for that payload, -2 when it is too large or the writer has ended
-napi_value RingWriterHandle::room(napi_env env, const napi_value* arguments) {
-  const bool taken = writer_->wrote(natural(env, arguments[0]), natural(env, arguments[1]));
-  return Napi::Number::New(env, taken ? static_cast<double>(writer_->room(natural(env, arguments[2]))) : -2);
+// leadWindow(): the ring's lead, where JavaScript publishes over coherent memory
+Napi::Value RingWriterHandle::leadWindow(const Napi::CallbackInfo& info) {
+  return window(info, writer_->leadWindow(), sizeof(RingLead));
 }
 
-// publish(end, frames): takes the frames that were written up to `end`, and publishes; false when the writer has ended
-napi_value RingWriterHandle::publish(napi_env env, const napi_value* arguments) {
-  const bool taken = writer_->wrote(natural(env, arguments[0]), natural(env, arguments[1]));
-  if (taken) writer_->publish(false);
-  return Napi::Boolean::New(env, taken);
+// readersVersionWindow(): the word that changes with each reader that comes, leaves or comes back
+Napi::Value RingWriterHandle::readersVersionWindow(const Napi::CallbackInfo& info) {
+  return window(info, writer_->readersVersionWindow(), sizeof(RingTable::readersVersion));
 }
 
-Napi::Value RingWriterHandle::published(const Napi::CallbackInfo& info) {
-  return number(info.Env(), writer_->published());
+// watched(): the version of the readers' table at which the writer looked through it last, modulo 2^32, and the sleep
+// words of the other processes that read the ring since
+Napi::Value RingWriterHandle::watched(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto sleeps = Napi::Array::New(env);
+  for (const uint32_t process : writer_->watchedProcesses()) {
+    if (process == writer_->region()->slot()) continue;
+    sleeps.Set(sleeps.Length(), window(info, writer_->sleepsWindow(process), sizeof(SleepLine::sleeps)));
+  }
+  auto out = Napi::Object::New(env);
+  out.Set("version", number(env, writer_->watchedVersion() & 0xffffffff));
+  out.Set("sleeps", sleeps);
+  return out;
+}
+
+// tell(end, frames, published): takes the frames as room() does
+void RingWriterHandle::tell(const Napi::CallbackInfo& info) {
+  writer_->wrote(natural(info[0]), natural(info[1]), natural(info[2]));
 }
 
 void RingWriterHandle::wantRoom(const Napi::CallbackInfo& info) { writer_->wantRoom(info[0].As<Napi::Boolean>()); }
@@ -114,12 +165,12 @@ Napi::Function RingReaderHandle::define(Napi::Env env) {
                      {InstanceMethod<&RingReaderHandle::info>("info"),
                       InstanceMethod<&RingReaderHandle::buffer>("buffer"),
                       InstanceMethod<&RingReaderHandle::leadWindow>("leadWindow"),
-                      InstanceMethod<&RingReaderHandle::evictedWindow>("evictedWindow"),
+                      InstanceMethod<&RingReaderHandle::fateWindow>("fateWindow"),
+                      InstanceMethod<&RingReaderHandle::claimWindow>("claimWindow"),
+                      InstanceMethod<&RingReaderHandle::lineWindow>("lineWindow"),
+                      InstanceMethod<&RingReaderHandle::place>("place"),
                       InstanceMethod<&RingReaderHandle::generation>("generation"),
-                      InstanceMethod<&RingReaderHandle::ownGeneration>("ownGeneration"),
-                      hotMethod<RingReaderHandle, 0, &RingReaderHandle::available>("available"),
                       InstanceMethod<&RingReaderHandle::leading>("leading"),
-                      hotMethod<RingReaderHandle, 4, &RingReaderHandle::advance>("advance"),
                       InstanceMethod<&RingReaderHandle::evicted>("evicted"),
                       InstanceMethod<&RingReaderHandle::rejoin>("rejoin"),
                       InstanceMethod<&RingReaderHandle::ended>("ended"),
@@ -136,6 +187,9 @@ RingReaderHandle::RingReaderHandle(const Napi::CallbackInfo& info) : ObjectWrap(
   if (given == nullptr) return;
   reader_ = std::move(given->reader);
   buffers_ = std::move(given->buffers);
+  const auto self = info.This().As<Napi::Object>();
+  setHotMethod<RingReader, 0, &available>(self, "available", reader_);
+  setHotMethod<RingReader, 4, &advance>(self, "advance", reader_);
 }
 
 Napi::Value RingReaderHandle::info(const Napi::CallbackInfo& info) {
@@ -155,21 +209,36 @@ Napi::Value RingReaderHandle::buffer(const Napi::CallbackInfo& info) {
   return buffers_->over(reader_->memory()->base(), 2 * reader_->memory()->bytes(), reader_->memory());
 }
 
-// leadWindow(): the word up to which the ring is published, for a glance between two calls
+Napi::Value RingReaderHandle::window(const Napi::CallbackInfo& info, uint8_t* at, uint64_t bytes) const {
+  if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
+  return buffers_->over(at, bytes, reader_->region());
+}
+
+// leadWindow(), fateWindow(), claimWindow(), lineWindow(): how far the ring is published, and what tells whether the place
+// still is this reader's, for a look between two calls
 Napi::Value RingReaderHandle::leadWindow(const Napi::CallbackInfo& info) {
-  if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
-  return buffers_->over(reader_->leadWindow(), sizeof(RingLead::position), reader_->region());
+  return window(info, reader_->leadWindow(), sizeof(RingLead));
 }
 
-// evictedWindow(): the generation of this place that was evicted last, for a glance between two calls
-Napi::Value RingReaderHandle::evictedWindow(const Napi::CallbackInfo& info) {
-  if (reader_->regionClosed()) return throwFault(info.Env(), Status::failed("closed", "the region is closed"));
-  return buffers_->over(reader_->evictedWindow(), sizeof(RingReaderFate::evictedGeneration), reader_->region());
+Napi::Value RingReaderHandle::fateWindow(const Napi::CallbackInfo& info) {
+  return window(info, reader_->fateWindow(), sizeof(RingReaderFate));
 }
 
-// ownGeneration(): of this reader, another one behind each rejoin()
-Napi::Value RingReaderHandle::ownGeneration(const Napi::CallbackInfo& info) {
-  return number(info.Env(), reader_->role().generation);
+Napi::Value RingReaderHandle::claimWindow(const Napi::CallbackInfo& info) {
+  return window(info, reader_->claimWindow(), sizeof(RingReaderClaim::generation));
+}
+
+Napi::Value RingReaderHandle::lineWindow(const Napi::CallbackInfo& info) {
+  return window(info, reader_->lineWindow(), sizeof(RingReaderLine));
+}
+
+// place(): the generation of this reader, another one behind each rejoin(); that of its claim; and the former reader's
+Napi::Value RingReaderHandle::place(const Napi::CallbackInfo& info) {
+  auto out = Napi::Object::New(info.Env());
+  out.Set("generation", number(info.Env(), reader_->role().generation));
+  out.Set("claimed", number(info.Env(), reader_->claimedGeneration()));
+  out.Set("former", number(info.Env(), reader_->formerGeneration()));
+  return out;
 }
 
 // generation(): of the ring's present writer
@@ -177,23 +246,10 @@ Napi::Value RingReaderHandle::generation(const Napi::CallbackInfo& info) {
   return number(info.Env(), reader_->generation());
 }
 
-// available(): the position below which bytes may be read, -1 once the reader is evicted or finds damage
-napi_value RingReaderHandle::available(napi_env env, const napi_value*) {
-  const RingLook look = reader_->look();
-  return Napi::Number::New(env, look.finding == RingFinding::sound ? static_cast<double>(look.limit) : -1);
-}
-
 // leading(): the position below which frames are published, -1 as above
 Napi::Value RingReaderHandle::leading(const Napi::CallbackInfo& info) {
   const RingLook look = reader_->look();
   return Napi::Number::New(info.Env(), look.finding == RingFinding::sound ? static_cast<double>(look.published) : -1);
-}
-
-// advance(read, delivered, handled, released)
-napi_value RingReaderHandle::advance(napi_env env, const napi_value* arguments) {
-  reader_->advance({natural(env, arguments[0]), natural(env, arguments[1]), natural(env, arguments[2]),
-                    natural(env, arguments[3])});
-  return nullptr;
 }
 
 // evicted(out: Float64Array(2)): true when the reader was evicted; writes [from, to)

@@ -21,16 +21,20 @@ class RingWriterHandle : public Napi::ObjectWrap<RingWriterHandle> {
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value buffer(const Napi::CallbackInfo& info);
   Napi::Value presentGeneration(const Napi::CallbackInfo& info);
-  napi_value room(napi_env env, const napi_value* arguments);
-  napi_value publish(napi_env env, const napi_value* arguments);
-  Napi::Value published(const Napi::CallbackInfo& info);
+  Napi::Value leadWindow(const Napi::CallbackInfo& info);
+  Napi::Value readersVersionWindow(const Napi::CallbackInfo& info);
+  Napi::Value watched(const Napi::CallbackInfo& info);
+  void tell(const Napi::CallbackInfo& info);
   void wantRoom(const Napi::CallbackInfo& info);
   Napi::Value slowestReader(const Napi::CallbackInfo& info);
   Napi::Value evictSlowest(const Napi::CallbackInfo& info);
   Napi::Value end(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  std::unique_ptr<RingWriter> writer_;
+  // The bytes of a window, whose buffer is detached when the region closes.
+  Napi::Value window(const Napi::CallbackInfo& info, uint8_t* at, uint64_t bytes) const;
+
+  std::shared_ptr<RingWriter> writer_;
   std::shared_ptr<LentBuffers> buffers_;
 };
 
@@ -44,18 +48,21 @@ class RingReaderHandle : public Napi::ObjectWrap<RingReaderHandle> {
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value buffer(const Napi::CallbackInfo& info);
   Napi::Value leadWindow(const Napi::CallbackInfo& info);
-  Napi::Value evictedWindow(const Napi::CallbackInfo& info);
+  Napi::Value fateWindow(const Napi::CallbackInfo& info);
+  Napi::Value claimWindow(const Napi::CallbackInfo& info);
+  Napi::Value lineWindow(const Napi::CallbackInfo& info);
+  Napi::Value place(const Napi::CallbackInfo& info);
   Napi::Value generation(const Napi::CallbackInfo& info);
-  Napi::Value ownGeneration(const Napi::CallbackInfo& info);
-  napi_value available(napi_env env, const napi_value* arguments);
   Napi::Value leading(const Napi::CallbackInfo& info);
-  napi_value advance(napi_env env, const napi_value* arguments);
   Napi::Value evicted(const Napi::CallbackInfo& info);
   Napi::Value rejoin(const Napi::CallbackInfo& info);
   Napi::Value ended(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  std::unique_ptr<RingReader> reader_;
+  // The bytes of a window, whose buffer is detached when the region closes.
+  Napi::Value window(const Napi::CallbackInfo& info, uint8_t* at, uint64_t bytes) const;
+
+  std::shared_ptr<RingReader> reader_;
   std::shared_ptr<LentBuffers> buffers_;
 };
 

@@ -13,6 +13,25 @@ namespace {
 
 constexpr uint32_t frontierFields = 11;
 
+// False, with a pending `invalid` fault, when the region has no such broker.
+bool valid(Napi::Env env, const LaneWriter& lanes, uint32_t broker) {
+  if (broker < lanes.region().layout().geometry.brokers) return true;
+  throwFault(env, Status::failed("invalid", "there is no such broker"));
+  return false;
+}
+
+// seal(broker, batchSequence, firstMessage, messages, payloadBytes, uniformBytes, lengths: Uint32Array)
+napi_value seal(LaneWriter& lanes, napi_env env, const napi_value* arguments) {
+  const uint32_t broker = word(env, arguments[0]);
+  if (!valid(env, lanes, broker)) return nullptr;
+  size_t elements = 0;
+  const auto* lengths = hotArray<uint32_t>(env, arguments[6], elements);
+  const BatchToSeal batch{natural(env, arguments[1]), natural(env, arguments[2]), word(env, arguments[3]),
+                          word(env, arguments[4]),    word(env, arguments[5]),    lengths};
+  const bool known = batch.uniformBytes != 0 || (lengths != nullptr && elements >= batch.messages);
+  return Napi::Boolean::New(env, known && lanes.seal(broker, batch));
+}
+
 }  // namespace
 
 Napi::Function SessionHandle::define(Napi::Env env) {
@@ -21,7 +40,6 @@ Napi::Function SessionHandle::define(Napi::Env env) {
                       InstanceMethod<&SessionHandle::ready>("ready"),
                       InstanceMethod<&SessionHandle::identity>("identity"),
                       InstanceMethod<&SessionHandle::begin>("begin"),
-                      hotMethod<SessionHandle, 7, &SessionHandle::seal>("seal"),
                       InstanceMethod<&SessionHandle::publish>("publish"),
                       InstanceMethod<&SessionHandle::inFlight>("inFlight"),
                       InstanceMethod<&SessionHandle::committedBatches>("committedBatches"),
@@ -43,14 +61,13 @@ Napi::Value SessionHandle::make(Napi::Env env, std::unique_ptr<LaneWriter> lanes
 }
 
 SessionHandle::SessionHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  if (auto* lanes = HandedOver<std::unique_ptr<LaneWriter>>::of(info)) lanes_ = std::move(*lanes);
+  auto* lanes = HandedOver<std::unique_ptr<LaneWriter>>::of(info);
+  if (lanes == nullptr) return;
+  lanes_ = std::move(*lanes);
+  setHotMethod<LaneWriter, 7, &seal>(info.This().As<Napi::Object>(), "seal", lanes_);
 }
 
-bool SessionHandle::brokerValid(Napi::Env env, uint32_t broker) const {
-  if (broker < lanes_->region().layout().geometry.brokers) return true;
-  throwFault(env, Status::failed("invalid", "there is no such broker"));
-  return false;
-}
+bool SessionHandle::brokerValid(Napi::Env env, uint32_t broker) const { return valid(env, *lanes_, broker); }
 
 Napi::Value SessionHandle::info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -83,18 +100,6 @@ Napi::Value SessionHandle::begin(const Napi::CallbackInfo& info) {
   const uint32_t broker = word(info[0]);
   if (!brokerValid(info.Env(), broker)) return {};
   return Napi::Number::New(info.Env(), static_cast<double>(lanes_->begin(broker, natural(info[1]))));
-}
-
-// seal(broker, batchSequence, firstMessage, messages, payloadBytes, uniformBytes, lengths: Uint32Array)
-napi_value SessionHandle::seal(napi_env env, const napi_value* arguments) {
-  const uint32_t broker = word(env, arguments[0]);
-  if (!brokerValid(env, broker)) return nullptr;
-  size_t elements = 0;
-  const auto* lengths = hotArray<uint32_t>(env, arguments[6], elements);
-  const BatchToSeal batch{natural(env, arguments[1]), natural(env, arguments[2]), word(env, arguments[3]),
-                          word(env, arguments[4]),    word(env, arguments[5]),    lengths};
-  const bool known = batch.uniformBytes != 0 || (lengths != nullptr && elements >= batch.messages);
-  return Napi::Boolean::New(env, known && lanes_->seal(broker, batch));
 }
 
 void SessionHandle::publish(const Napi::CallbackInfo& info) {

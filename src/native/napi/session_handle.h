@@ -16,14 +16,12 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
   explicit SessionHandle(const Napi::CallbackInfo& info);
 
  private:
-  // False, with a pending `invalid` fault, when the region has no such broker.
   bool brokerValid(Napi::Env env, uint32_t broker) const;
 
   Napi::Value info(const Napi::CallbackInfo& info);
   Napi::Value ready(const Napi::CallbackInfo& info);
   Napi::Value identity(const Napi::CallbackInfo& info);
   Napi::Value begin(const Napi::CallbackInfo& info);
-  napi_value seal(napi_env env, const napi_value* arguments);
   void publish(const Napi::CallbackInfo& info);
   Napi::Value inFlight(const Napi::CallbackInfo& info);
   Napi::Value committedBatches(const Napi::CallbackInfo& info);
@@ -39,7 +37,7 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
   void wantRoom(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  std::unique_ptr<LaneWriter> lanes_;
+  std::shared_ptr<LaneWriter> lanes_;
 };
 
 }  // namespace ringfence::binding

@@ -9,10 +9,11 @@
 namespace ringfence {
 
 // Written by any process that wakes the sleeper, with an atomic increment. Read by its sleeper, as the futex it sleeps
-// on.
+// on, and to learn that a process cannot ring it by its FIFO.
 struct BellLine {
-  uint32_t bell;  // counts rings, may wrap
-  uint32_t reserved[15];
+  uint32_t bell;     // counts rings, may wrap
+  uint32_t unheard;  // counts those that reached neither the sleeper's FIFO nor a thread, may wrap
+  uint32_t reserved[14];
 };
 
 // What a sleeper is to be rung for. So commits wake neither a server that only admits clients nor a process that waits
@@ -31,10 +32,12 @@ enum SleepBits : uint32_t {
 // Written by the sleeper, which sets what it sleeps for, and by a ringing process, which takes the word: exchanges it
 // for 0, all bits at once, before it increments the bell. Read by each process after it has published.
 struct SleepLine {
+  uint64_t fifo;  // which FIFO the sleeper's event loop polls: of device and inode; 0 it sleeps on the bell
   // 0 awake; bits 1, 2, 4, 8, 16, 32: sleeps until there is data of the log, room, an admission, progress of a ring's
   // reader, a ring's frame, the end of the log
   uint32_t sleeps;
-  uint32_t reserved[15];
+  uint32_t looks;  // 1 while the process looks again and again instead of sleeping
+  uint32_t reserved[12];
 };
 
 template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };

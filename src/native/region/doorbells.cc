@@ -2,6 +2,7 @@
 
 #include "epochs.h"
 #include "futex.h"
+#include "planted.h"
 #include "region.h"
 
 namespace ringfence {
@@ -11,12 +12,9 @@ namespace {
 // An eventcount. Of several publishers one takes the sleep word with all its bits, and only that one rings: so each
 // sleep costs at most one system call, and a sleeper that died costs one ever. The others rely on it, because a woken
 // sleeper checks everything that it waits for. In case the ringer is killed or stopped between taking and ringing, the
-// sleeper checks its own word ten times a second (Waiter::run, Sequencer::sleep).
-Rung ringIf(const Publication& p, const Fenced& fenced, HostLine<SleepLine>& sleep, HostLine<BellLine>& bell,
-            uint32_t reasons) {
-  if ((p.observeBehind<&SleepLine::sleeps>(fenced, sleep) & reasons) == 0) return Rung::notAsleep;
-  if (p.take<&SleepLine::sleeps>(sleep) == awake) return Rung::notAsleep;
-  return ringBell(p, bell) == 0 ? Rung::unheard : Rung::woke;
+// sleeper checks its own word ten times a second (Waiter::run, Waiter::look, Sequencer::sleep).
+bool takes(const Publication& p, const Fenced& fenced, HostLine<SleepLine>& sleep, uint32_t reasons) {
+  return (p.observeBehind<&SleepLine::sleeps>(fenced, sleep) & reasons) != 0 && p.take<&SleepLine::sleeps>(sleep) != awake;
 }
 
 }  // namespace
@@ -35,7 +33,7 @@ void Region::wakeSequencer(uint32_t reasons) const {
   const Epoch epoch = headsOf(*this, fenced).served;
   if (epoch.state != EpochState::serving) return;
   EpochBlockHead& block = blockHead(epoch.number);
-  ringIf(publication_, fenced, block.sleep, block.bell, reasons);
+  if (takes(publication_, fenced, block.sleep, reasons)) ringBell(publication_, block.bell);
 }
 
 void Region::wakeProcesses(uint32_t reasons) const { wakeProcesses(publication_.fullFence(), reasons); }
@@ -46,7 +44,37 @@ void Region::wakeProcesses(const Fenced& fenced, uint32_t reasons) const {
 
 Rung Region::wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) const {
   if (slot >= layout_.geometry.processes) return Rung::notAsleep;
-  return ringIf(publication_, fenced, process(slot).sleep, process(slot).bell, reasons);
+  HostLine<SleepLine>& sleep = process(slot).sleep;
+  if (!takes(publication_, fenced, sleep, reasons)) return Rung::notAsleep;
+  return ringOne(process(slot).bell, slot, publication_.observe<&SleepLine::fifo>(sleep));
+}
+
+// SYNC: the FIFO is read behind the sleep word, and its sleeper sets it ahead of the fence behind which it looks and sleeps
+// (Waiter::arm). Where the FIFO does not take the byte (it lies in another mount namespace, this user may not write it, no
+// descriptor is left) the bell is a futex, in case a thread of the sleeper's sleeps there; and where no thread does, the
+// sleeper learns from `unheard` that it needs one, at its next look at its own word (Waiter::look).
+Rung Region::ringOne(HostLine<BellLine>& bell, uint32_t slot, uint64_t fifo) const {
+  publication_.ring<&BellLine::bell>(bell);
+  if (rungFifos_.ring(*this, slot, fifo)) return Rung::woke;
+  if (planted("a ring that no FIFO takes is kept quiet")) return Rung::unheard;
+  if (futexWake(publication_.futexWord<&BellLine::bell>(bell)) != 0) return Rung::woke;
+  if (fifo != 0) publication_.ring<&BellLine::unheard>(bell);
+  return Rung::unheard;
+}
+
+// SYNC: each writes its own word, fences, and reads those of the others: of processes that begin together each but one sees
+// more than it allows. All may: then all sleep, which costs a wake-up. One that was killed while it looked has no lock.
+bool Region::beginLook(uint32_t others) const {
+  publication_.set<&SleepLine::looks>(role::Sleeper(), sleep(), planted("a look that others do not see") ? 0 : 1);
+  const Fenced fenced = publication_.fullFence();
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < layout_.geometry.processes && found <= others; i += 1) {
+    ProcessSlot& other = process(i);
+    if (i == slot_ || publication_.observeBehind<&SleepLine::looks>(fenced, other.sleep) == 0) continue;
+    if (processAlive(i, publication_.observe<&ProcessOwner::generation>(other.owner))) found += 1;
+  }
+  if (found > others) endLook();
+  return found <= others;
 }
 
 }  // namespace ringfence

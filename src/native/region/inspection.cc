@@ -42,6 +42,12 @@ void lookAtLog(const std::string& path, Inspection& found) {
 Inspection inspect(const std::string& path) {
   Inspection found;
   found.temporary = isTemporary(path);
+  found.bell = bellFileAt(path);
+  if (found.bell != BellFile::none) {
+    found.fault = "notRegion";
+    found.detail = found.bell == BellFile::ofRegion ? "it is a doorbell of a process of its region" : "it is a doorbell whose region is gone";
+    return found;
+  }
   struct stat file{};
   int fd = -1;
   HeaderCopy header{};
@@ -72,7 +78,24 @@ Inspection inspect(const std::string& path) {
   return found;
 }
 
+namespace {
+
+// One that its region's processes may be rung by stays: it goes with the region's name.
+Status removeFifo(const std::string& path, BellFile file) {
+  if (file == BellFile::ofRegion) return Status::failed("busy", "its region is there");
+  struct stat mine{};
+  if (lstat(path.c_str(), &mine) == 0 && mine.st_uid != geteuid()) {
+    return Status::failed("notPermitted", "it belongs to user " + std::to_string(mine.st_uid) + ", and only that user may remove it");
+  }
+  unlink(path.c_str());
+  return Status::fine();
+}
+
+}  // namespace
+
 Status removeDead(const std::string& path, bool discard) {
+  const BellFile bell = bellFileAt(path);
+  if (bell != BellFile::none) return removeFifo(path, bell);
   const int fd = openRegionFile(path);
   if (fd < 0) {
     const Status status = openFailed(path);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "bell_fifo.h"
 #include "layout.h"
 #include "process_table.h"
 #include "status.h"
@@ -22,6 +23,7 @@ struct Inspection {
   ProcessPid server;         // that served it last, or is about to
   bool held = false;        // its creator lives, or another process keeps it in use
   uint32_t attached = 0;    // living processes
+  BellFile bell = BellFile::none;  // a FIFO of a process slot, which is no region
   bool temporary = false;   // not published: it is being created, or its creator died
   Geometry geometry{};      // its sizes, if it is a region of this layout
 };

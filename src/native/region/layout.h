@@ -50,7 +50,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 13;
+constexpr uint32_t layoutVersion = 14;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -130,7 +130,7 @@ struct ProcessOwner {
 
 struct ProcessSlot {
   Line<ProcessOwner, role::Process> owner;  //   0
-  HostLine<BellLine> bell;                  //  64  rings the process's waiter thread
+  HostLine<BellLine> bell;                  //  64  rings the process
   HostLine<SleepLine> sleep;                // 128  what the process sleeps for
 };
 

@@ -39,7 +39,10 @@ bool Region::named() const {
 
 void removeRegion(int fd, const Backing& backing, const std::string& path) {
   if (!backing.isDevice()) {
+    const uint64_t mark = markAt(fd);
+    // First the name: a process that makes its FIFO now looks for the name behind that (openOwnFifo).
     unlink(path.c_str());
+    if (mark != 0) removeFifosOf(path, mark);
     return;
   }
   const DeviceHeader header(fd, backing);

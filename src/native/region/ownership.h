@@ -13,7 +13,7 @@ bool inUse(int fd);
 // Whether a process other than the holder of `fd` serves the log, or takes it over.
 bool serves(int fd);
 
-// Removes the file's name, or clears the magic number of a region on a device.
+// Removes the file's name and the FIFOs beside it, or clears the magic number of a region on a device.
 void removeRegion(int fd, const Backing& backing, const std::string& path);
 
 }  // namespace ringfence

@@ -44,6 +44,8 @@ Status Region::takeProcessSlot(const std::string& name, uint32_t first) {
     owner.claiming = claimNone;
     copyName(owner.name, nameBytes, name);
     sleepFor(awake);
+    polls(0);
+    endLook();
     const role::Process self;
     publication_.on(self, process(i).owner).all(owner).publish<&ProcessOwner::generation>(generation_);
     return Status::fine();

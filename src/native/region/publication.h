@@ -295,11 +295,17 @@ class Publication {
     return bytes.at_;
   }
 
-  // Where JavaScript looks at one field of a line between two calls. What it sees justifies no read and no write: on
-  // flushed memory the line is as this host fetched it last.
+  // Where JavaScript looks at fields of a line between two calls, from that one on. On flushed memory the line is as this
+  // host fetched it last, and what is seen justifies no read and no write. On coherent memory JavaScript may do there by
+  // `Atomics` what an observation and a publication do: their loads are acquiring ones, and behind each of their stores
+  // lies a full fence.
   template <auto Field, class L>
     requires FieldOf<Field, L>
   uint8_t* window(L& line) const {
+    return reinterpret_cast<uint8_t*>(&(line.shared_.*Field));
+  }
+  template <auto Field>
+  uint8_t* window(HostLine<FieldsOf<Field>>& line) const {
     return reinterpret_cast<uint8_t*>(&(line.shared_.*Field));
   }
 

@@ -91,7 +91,7 @@ Region::~Region() { close(); }
 void Region::setId(const uint64_t id[2]) {
   id_[0] = id[0];
   id_[1] = id[1];
-  mark_ = mix64(id[0] ^ mix64(id[1]));
+  mark_ = markOf(id);
 }
 
 void Region::close() {
@@ -99,6 +99,7 @@ void Region::close() {
   const bool recoverable = owner_ && mark_ != 0 && logRecoverable(headsOf(*this));
   // Before all else, so that this process can no longer reach what another process takes over from here on.
   vacate();
+  rungFifos_.close();
   if (pid_ == getpid()) {
     if (owner_ && !path_.empty()) removeName(recoverable);
     // Do not leave the unlocking to close(): a forked copy of this process may keep the file description open.

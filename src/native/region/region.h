@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backing.h"
+#include "bell_fifo.h"
 #include "doorbells.h"
 #include "layout.h"
 #include "mapping.h"
@@ -180,6 +181,16 @@ class Region {
   // This process's own, which its threads sleep on.
   HostLine<BellLine>& bell() const { return process(slot_).bell; }
   HostLine<SleepLine>& sleep() const { return process(slot_).sleep; }
+  // Which FIFO this process's event loop polls, 0 none.
+  void polls(uint64_t fifo, Site site = {}) const { publication_.set<&SleepLine::fifo>(role::Sleeper(), sleep(), fifo, site); }
+  // Gives up the descriptor of a process that has gone.
+  void forgetFifo(uint32_t slot) const { rungFifos_.forget(slot); }
+  // Whether FIFOs can lie beside the region's file.
+  bool mayHaveFifos() const { return fd_ >= 0 && !path_.empty() && backing_.kind == Backing::Kind::file; }
+  // Notes that this process looks again and again from now on, instead of sleeping. False, and it does not count, if more than
+  // `others` living processes do so already.
+  bool beginLook(uint32_t others) const;
+  void endLook(Site site = {}) const { publication_.set<&SleepLine::looks>(role::Sleeper(), sleep(), 0, site); }
   void sleepFor(uint32_t reasons, Site site = {}) const {
     publication_.set<&SleepLine::sleeps>(role::Sleeper(), sleep(), reasons, site);
   }
@@ -227,6 +238,7 @@ class Region {
   void writeIdentity(Written<Whole>&& whole);
   void removeName(bool recoverable);
   void vacate();
+  Rung ringOne(HostLine<BellLine>& bell, uint32_t slot, uint64_t fifo) const;
   bool idIs(const uint64_t id[2]) const { return id[0] == id_[0] && id[1] == id_[1]; }
   void setId(const uint64_t id[2]);
 
@@ -247,6 +259,7 @@ class Region {
   int64_t lockedBlock_ = -1;
   bool elected_ = false;
   std::atomic<uint64_t> servedEpoch_{0};  // private
+  mutable RungFifos rungFifos_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

@@ -143,6 +143,7 @@ Status Region::create(const CreateOptions& options, CreateProgress* progress, st
     // Fail early, before memory is allocated; the rename below decides.
     if (access(options.path.c_str(), F_OK) == 0) return Status::failed("exists", "a region of this name exists already");
     removeAbandoned(options.path);
+    removeAbandonedFifos(absolute(options.path));
     status = region->makeFile(options, temporary);
   }
   if (status.ok()) status = region->fill(options, progress);

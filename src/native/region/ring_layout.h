@@ -3,7 +3,8 @@
 //   RingSlot       ┌ claim  RingClaim        its writer                           (lock of the ring's slot)
 //                  │ name   RingName         its name                             (names lock)
 //                  │ lead   RingLead         how far it is published              (the writer)
-//                  └ table  RingTable        counts attached and departed readers (all readers, atomically)
+//                  │ table  RingTable        counts attached and departed readers (all readers, atomically)
+//                  └ wait   RingWait         whether the writer waits for room    (the writer)
 //   RingReaderSlot ┌ claim  RingReaderClaim  the process that reads               (lock of the place)
 //                  │ line   RingReaderLine   its cursors                          (the reader)
 //                  └ fate   RingReaderFate   ended or evicted                     (the ring's writer)
@@ -56,8 +57,7 @@ struct alignas(lineBytes) RingLead {
   uint64_t frames;        // published since the ring was born
   uint64_t fullEvents;    // how often a writer began to wait for room
   uint64_t evictions;     // how often a reader was evicted
-  uint32_t waitsForRoom;  // 1 while the writer waits: a reader that releases rings it
-  uint32_t reserved0;
+  uint64_t reserved;
 };
 
 // The ring's bytes, of which `position` says how far they are written.
@@ -72,11 +72,20 @@ struct alignas(lineBytes) RingTable {
   uint64_t reserved[7];
 };
 
+// Read by each reader that releases room: apart from the lead, which changes with each publication and would come from the
+// writer's core again for this word.
+struct alignas(lineBytes) RingWait {
+  uint32_t waitsForRoom;  // 1 while the writer waits: a reader that releases rings it
+  uint32_t reserved0;
+  uint64_t reserved1[7];
+};
+
 struct RingSlot {
   Line<RingClaim, role::Claimant> claim;  //   0
   Line<RingName, role::NameGiver> name;   //  64
   Line<RingLead, role::RingWriter> lead;  // 128
   HostLine<RingTable> table;              // 192
+  Line<RingWait, role::RingWriter> wait;  // 256
 };
 
 // A ring has a writer of that generation only once its lead says where that writer begins.
@@ -139,7 +148,7 @@ struct FrameHeader {
 
 static_assert(sizeof(RingClaim) == 64 && sizeof(RingReaderClaim) == 64);
 static_assert(sizeof(RingName) == 64 && sizeof(RingLead) == 64);
-static_assert(sizeof(RingSlot) == 256 && sizeof(RingReaderSlot) == 192);
+static_assert(sizeof(RingWait) == 64 && sizeof(RingSlot) == 320 && sizeof(RingReaderSlot) == 192);
 static_assert(sizeof(FrameHeader) == 32);
 
 constexpr uint64_t frameBytesOf(uint64_t payloadBytes) {

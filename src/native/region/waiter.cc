@@ -4,13 +4,14 @@
 
 #include "epochs.h"
 #include "futex.h"
+#include "planted.h"
 
 namespace ringfence {
 
 namespace {
 
 // How often a waiter asks the operating system which processes live.
-constexpr std::chrono::milliseconds liveness{100};
+constexpr std::chrono::milliseconds liveness{Waiter::lookMillis};
 
 }  // namespace
 
@@ -46,11 +47,40 @@ ServerState serverState(const Region& region) {
 Waiter::Waiter(std::shared_ptr<Region> region, std::function<void()> wake)
     : region_(std::move(region)), wake_(std::move(wake)) {}
 
-// Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Status Waiter::start() {
-  const uint32_t heard = region_->publication().observe<&BellLine::bell>(region_->bell());
   processesChanged();
+  return startThread();
+}
+
+// Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
+Status Waiter::startThread() {
+  const uint32_t heard = region_->publication().observe<&BellLine::bell>(region_->bell());
   return thread_.start([this, heard] { run(heard); });
+}
+
+// SYNC: the fence of each arm() puts the FIFO's word ahead of the sleep. A process that takes the sleep word ahead of that
+// fence has published before, which the look behind the fence sees; one that takes it later reads this FIFO, and none that a
+// former process of the slot polled (Region::ringOne).
+int Waiter::listen() {
+  processesChanged();
+  uint64_t fifo = 0;
+  const int fd = openOwnFifo(*region_, fifo);
+  if (fd < 0) return -1;
+  const Publication& p = region_->publication();
+  unheard_ = p.observe<&BellLine::unheard>(region_->bell());
+  region_->polls(fifo);
+  listens_ = true;
+  return fd;
+}
+
+// A process that cannot ring the FIFO says so in `unheard`: from then on a thread sleeps on the bell, which that process can
+// ring. If none can be started, this look goes on to end each such wait.
+bool Waiter::look() {
+  if (threaded()) return false;
+  const uint32_t unheard = region_->publication().observe<&BellLine::unheard>(region_->bell());
+  const bool changed = livesChanged();
+  if (unheard != unheard_ && startThread().ok()) unheard_ = unheard;
+  return (taken() || changed) && disarmed();
 }
 
 Waiter::~Waiter() { stop(); }
@@ -61,7 +91,7 @@ Waiter::~Waiter() { stop(); }
 // arm().
 Fenced Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
-  region_->sleepFor(reasons);
+  region_->sleepFor(planted("a sleep word without its bit") ? reasons & ~sleepsForFrames : reasons);
   return region_->publication().fullFence();
 }
 
@@ -86,6 +116,7 @@ bool Waiter::processesChanged() {
     const uint64_t generation = p.observe<&ProcessOwner::generation>(region_->process(i).owner);
     if (generation == seen.generation && !seen.alive) continue;
     const bool alive = region_->processAlive(i, generation);
+    if (!alive) region_->forgetFifo(i);
     changed = changed || generation != seen.generation || !alive;
     seen = {generation, alive};
   }
@@ -108,33 +139,41 @@ void Waiter::run(uint32_t heard) {
       if (left.count() > 0) futexWait(p.futexWord<&BellLine::bell>(bell), now, left.count());
     }
     if (Clock::now() < due) continue;
-    lookAfterLives();
-    if (taken()) fire();
+    if (livesChanged() || taken()) fire();
     due = Clock::now() + liveness;
   }
 }
 
-// SYNC: counts before fire() checks whether a waiter is armed; a waiter checks the count after it arms.
-void Waiter::lookAfterLives() {
+// SYNC: counts before disarmed() checks whether a waiter is armed; a waiter checks the count after it arms.
+bool Waiter::livesChanged() {
   const bool changed = processesChanged();
   if (changed) lives_.fetch_add(1, std::memory_order_seq_cst);
   const ServerState state = serverState(*region_);
-  if (changed || state == serverDied || state == serverStopped) fire();
+  return changed || state == serverDied || state == serverStopped;
 }
 
 // Clears the sleep word with the arm() that it answers, unless a ringer has taken it, so that no process rings before
 // the next arm(). It also clears an arm() that comes in between, which the same call answers.
-void Waiter::fire() {
-  if (!armed_.exchange(false, std::memory_order_seq_cst)) return;
+bool Waiter::disarmed() {
+  if (!armed_.exchange(false, std::memory_order_seq_cst)) return false;
   region_->sleepFor(awake);
-  wake_();
+  return true;
+}
+
+void Waiter::fire() {
+  if (disarmed()) wake_();
 }
 
 void Waiter::stop() {
-  if (!thread_.running()) return;
-  stopping_.store(true, std::memory_order_seq_cst);
-  ringBell(region_->publication(), region_->bell());
-  thread_.join();
+  if (listens_) region_->polls(0);
+  if (threaded()) {
+    stopping_.store(true, std::memory_order_seq_cst);
+    ringBell(region_->publication(), region_->bell());
+    thread_.join();
+  } else if (!listens_) {
+    return;
+  }
+  listens_ = false;
   disarm();
 }
 

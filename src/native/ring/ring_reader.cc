@@ -48,7 +48,7 @@ void RingReader::attach() {
 // Behind a full fence, which orders what was released against the word of a writer that waits for room.
 void RingReader::tellOfRoom(const Fenced& fenced) const {
   const Publication& p = region_->publication();
-  if (p.observeBehind<&RingLead::waitsForRoom>(fenced, ring().lead) == 0) return;
+  if (p.observeBehind<&RingWait::waitsForRoom>(fenced, ring().wait) == 0) return;
   region_->wakeProcess(fenced, p.observe<&RingClaim::process>(ring().claim), sleepsForRoom);
 }
 
@@ -125,12 +125,21 @@ bool readCursors(const Region& region, uint32_t ring, uint32_t reader, RingReade
   return false;
 }
 
+// JavaScript has read up to there, behind a look of its own.
+void RingReader::lendWhatIsRead(uint64_t read) {
+  const Publication& p = region_->publication();
+  if (read <= lent_ || p.coherence() == Coherence::flushed) return;
+  const auto position = p.observeCovering<&RingLead::position>(ring().lead);
+  if (position.value - line_.released <= memory_->bytes()) lent(position);
+}
+
 // SYNC: the fence orders the cursors before the reads of the sleep words of the processes that wait for them.
 void RingReader::advance(const RingCursors& to) {
   const Publication& p = region_->publication();
   // Never overwrite another's values: a look reports them.
   if (over() || !ownsItsPlace(p.observe<&RingReaderFate::endedGeneration>(place().fate))) return;
   const RingCursors before = cursors();
+  lendWhatIsRead(to.read);
   line_.read = std::max(line_.read, std::min(to.read, lent_));
   line_.delivered = std::max(line_.delivered, std::min(to.delivered, line_.read));
   line_.handled = std::max(line_.handled, std::min(to.handled, line_.delivered));

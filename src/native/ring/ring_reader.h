@@ -38,7 +38,8 @@ class RingReader {
   // waits for them can continue.
   RingLook look();
   uint64_t available() { return look().limit; }
-  // Moves cursors forward, never back and never past what a look has shown; wakes the processes that wait for them.
+  // Moves cursors forward, never back and never past what a look has shown, here or in JavaScript; wakes the processes
+  // that wait for them.
   void advance(const RingCursors& cursors);
   // True if the reader was evicted: [from, to) was overwritten. Frames published before rejoin() are lost to it too.
   bool evicted(uint64_t& from, uint64_t& to) const;
@@ -58,10 +59,15 @@ class RingReader {
   const ReaderRole& role() const { return role_; }
   const std::shared_ptr<RingMemory>& memory() const { return memory_; }
   const std::shared_ptr<Region>& region() const { return region_; }
-  // Where JavaScript glances before it asks for a look: how far the ring is published, and which generation of this
-  // place was evicted last.
+  // Where JavaScript looks: over coherent memory for itself (RingReaderPort.ts), over flushed memory before it asks for a
+  // look. How far the ring is published; the place's fate, its claim and its line, which tell whether it still is this
+  // reader's.
   uint8_t* leadWindow() const { return region_->publication().window<&RingLead::position>(ring().lead); }
-  uint8_t* evictedWindow() const { return region_->publication().window<&RingReaderFate::evictedGeneration>(place().fate); }
+  uint8_t* fateWindow() const { return region_->publication().window<&RingReaderFate::endedGeneration>(place().fate); }
+  uint8_t* claimWindow() const { return region_->publication().window<&RingReaderClaim::generation>(place().claim); }
+  uint8_t* lineWindow() const { return region_->publication().window<&RingReaderLine::attachedGeneration>(place().line); }
+  uint64_t claimedGeneration() const { return claimed_; }
+  uint64_t formerGeneration() const { return line_.detachedGeneration; }
 
  private:
   static role::RingReader own() { return role::RingReader(); }
@@ -74,6 +80,7 @@ class RingReader {
   void tellOfRoom(const Fenced& fenced) const;
   bool ownsItsPlace(uint64_t endedGeneration) const;
   uint64_t lent(const Shown<uint64_t, Frames>& position);
+  void lendWhatIsRead(uint64_t read);
   // Whether the line still holds what this reader wrote there.
   template <auto... Fields>
   bool keeps() const {

@@ -29,8 +29,8 @@ RingRole RingWriter::take(role::Claimant claimant, const Region& region, uint32_
     .publish<&RingLead::closedMark>(closedMarkOf(former))
     .publish<&RingLead::announced>(position)
     .publish<&RingLead::position>(position, Written<Frames>::passedOn(own(), seen))
-    .set<&RingLead::waitsForRoom>(0)
     .publish<&RingLead::generation>(former + 1)).written();
+  p.on(own(), slot.wait).set<&RingWait::waitsForRoom>(0);
   p.storeFence();
   p.on(claimant, slot.claim)
     .set<&RingClaim::process>(region.slot())
@@ -148,11 +148,14 @@ int64_t RingWriter::room(uint64_t payloadBytes) {
   return hasRoomFor(payloadBytes) ? static_cast<int64_t>(released_ + memory_->bytes()) : -1;
 }
 
-bool RingWriter::wrote(uint64_t end, uint64_t frames) {
+bool RingWriter::wrote(uint64_t end, uint64_t frames, uint64_t published) {
+  const Publication& p = region_->publication();
   const bool isRoom = end >= position_ && end <= released_ + memory_->bytes() && roundUp(end, 8) == end;
-  if (!isRoom || this->end() != WriterEnd::none) return false;
+  const uint64_t publishable = p.coherence() == Coherence::coherent ? end : published_;
+  if (!isRoom || published < published_ || published > publishable || this->end() != WriterEnd::none) return false;
+  published_ = published;
   if (end == position_) return true;
-  written_ += region_->publication().wrote(own(), memory_->frames(position_, end - position_));
+  written_ += p.wrote(own(), memory_->frames(position_, end - position_));
   position_ = end;
   frames_ += frames;
   return true;
@@ -172,8 +175,8 @@ int64_t RingWriter::append(const Frame& frame) {
   return static_cast<int64_t>(position_);
 }
 
-// SYNC: publishes the position after the frames below it; pairs with the observe in RingReader::look. The fence
-// orders it before the reads of the readers' sleep words (Waiter::arm).
+// SYNC: publishes the position after the frames below it; pairs with the observe in RingReader::look. The fence of
+// rouse() orders it before the reads of the readers' sleep words (Waiter::arm).
 void RingWriter::publish(bool selfToo) {
   if (published_ == position_ || end() != WriterEnd::none) return;
   const Publication& p = region_->publication();
@@ -182,7 +185,11 @@ void RingWriter::publish(bool selfToo) {
     .set<&RingLead::frames>(frames_)
     .publish<&RingLead::announced>(published_)
     .publish<&RingLead::position>(published_, std::move(written_));
-  const Fenced fenced = p.fullFence();
+  rouse(selfToo);
+}
+
+void RingWriter::rouse(bool selfToo) {
+  const Fenced fenced = region_->publication().fullFence();
   refreshReaders(fenced);
   for (const uint32_t process : processes_) {
     if (process == region_->slot() && !selfToo) continue;
@@ -204,7 +211,8 @@ void RingWriter::wantRoom(bool wants) {
   if (end() != WriterEnd::none && !planted("room flag of a later writer")) return;
   const Publication& p = region_->publication();
   if (wants) fullEvents_ += 1;
-  p.on(own(), slot().lead).set<&RingLead::fullEvents>(fullEvents_).set<&RingLead::waitsForRoom>(wants ? 1 : 0);
+  p.on(own(), slot().lead).set<&RingLead::fullEvents>(fullEvents_);
+  p.on(own(), slot().wait).set<&RingWait::waitsForRoom>(wants ? 1 : 0);
   if (wants) findRoom();
 }
 
@@ -254,7 +262,8 @@ void RingWriter::close() {
   closed_ = true;
   if (ended != WriterEnd::none) return;
   const Publication& p = region_->publication();
-  p.on(own(), slot().lead).set<&RingLead::waitsForRoom>(0).publish<&RingLead::closedMark>(closedMarkOf(role_.generation));
+  p.on(own(), slot().wait).set<&RingWait::waitsForRoom>(0);
+  p.on(own(), slot().lead).publish<&RingLead::closedMark>(closedMarkOf(role_.generation));
   region_->wakeProcesses(p.fullFence(), sleepsForAll);
 }
 

@@ -40,12 +40,15 @@ class RingWriter {
   // The end of the room, once JavaScript may write a frame with that payload at position(): it writes frames up to there,
   // and says so by wrote(). -1 when there is no room, -2 as from append().
   int64_t room(uint64_t payloadBytes);
-  // JavaScript has written that many frames from position() up to `end`. False, and nothing is taken, when that is not
-  // within the room or the writer has ended.
-  bool wrote(uint64_t end, uint64_t frames);
+  // JavaScript has written that many frames from position() up to `end`, and over coherent memory has published those
+  // below `published` (RingWriterPort.ts). False, and nothing is taken, when that is not within the room or the writer has
+  // ended.
+  bool wrote(uint64_t end, uint64_t frames, uint64_t published);
   // Publishes all written frames and rings the readers that wait. Rings its own process only with `selfToo`: usually
   // the caller lets that process's readers check.
   void publish(bool selfToo = true);
+  // The second half of that, behind a publication: rings the readers that wait.
+  void rouse(bool selfToo = true);
   // Reads the cursors again, and ends dead readers that hold the room.
   bool hasRoomFor(uint64_t payloadBytes);
   // The largest payload: a frame takes at most a quarter of the ring, so that no reader must release all for it.
@@ -60,6 +63,15 @@ class RingWriter {
   uint8_t* presentGeneration() const {
     return region_->publication().window<&RingClaim::generation>(slot().claim);
   }
+  // Where JavaScript publishes over coherent memory, and where it looks behind that whether a reader has to be rung: the
+  // version of the readers' table, and the sleep words of the processes that read at the version that is watched.
+  uint8_t* leadWindow() const { return region_->publication().window<&RingLead::position>(slot().lead); }
+  uint8_t* readersVersionWindow() const { return region_->publication().window<&RingTable::readersVersion>(slot().table); }
+  uint8_t* sleepsWindow(uint32_t process) const {
+    return region_->publication().window<&SleepLine::sleeps>(region_->process(process).sleep);
+  }
+  uint64_t watchedVersion() const { return readersVersion_; }
+  const std::vector<uint32_t>& watchedProcesses() const { return processes_; }
 
   // Declares whether the writer waits for room, so that readers ring it when they release.
   void wantRoom(bool wants);

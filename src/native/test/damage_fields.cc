@@ -65,7 +65,10 @@ const std::vector<DamagedField> inCursors = {
 const std::vector<DamagedField> inLog = {
     // the sequencer
     FIELD(BellLine, bell, unharmed),
+    FIELD(BellLine, unheard, unharmed),
     FIELD(SleepLine, sleeps, delayed),
+    FIELD(SleepLine, fifo, delayed),
+    FIELD(SleepLine, looks, unharmed),
     // a process
     FIELD(ProcessOwner, generation, told | delayed),
     FIELD(ProcessOwner, pid, misnamed),
@@ -260,7 +263,7 @@ const std::vector<DamagedField> inRings = {
     FIELD(RingLead, frames, misnamed),
     FIELD(RingLead, fullEvents, misnamed),
     FIELD(RingLead, evictions, misnamed),
-    FIELD(RingLead, waitsForRoom, delayed),
+    FIELD(RingWait, waitsForRoom, delayed),
     FIELD(RingTable, readersVersion, unharmed),
     FIELD(RingReaderClaim, generation, told),
     FIELD(RingReaderClaim, processGeneration, told),

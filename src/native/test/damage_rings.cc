@@ -127,7 +127,7 @@ uint8_t* placeOf(const RingScene& scene, const std::string& structure) {
   RingReaderSlot& reader = scene.region->ringReader(0, scene.reader.slot());
   const std::map<std::string, void*> places = {
       {"RingClaim", &ring.claim},         {"RingName", &ring.name},         {"RingLead", &ring.lead},
-      {"RingTable", &ring.table},
+      {"RingTable", &ring.table},         {"RingWait", &ring.wait},
       {"RingReaderClaim", &reader.claim}, {"RingReaderLine", &reader.line}, {"RingReaderFate", &reader.fate},
       {"FrameHeader", byteAt(*scene.writer->memory(), scene.unread)},
   };

@@ -56,13 +56,13 @@ TEST("a writer that has closed, or whose region is closed, says nothing any more
       other->close();
     } else {
       first->close();
-      CHECK_EQUAL(region->publication().observe<&RingLead::waitsForRoom>(region->ring(0).lead), 0);
+      CHECK_EQUAL(region->publication().observe<&RingWait::waitsForRoom>(region->ring(0).wait), 0);
     }
     auto second = writerOf(region);
     second->wantRoom(true);
     const uint64_t events = ringsOf(*region)[0].fullEvents;
     first->wantRoom(false);
-    CHECK_EQUAL(region->publication().observe<&RingLead::waitsForRoom>(region->ring(0).lead), 1);
+    CHECK_EQUAL(region->publication().observe<&RingWait::waitsForRoom>(region->ring(0).wait), 1);
     first->wantRoom(true);
     CHECK_EQUAL(ringsOf(*region)[0].fullEvents, events);
   }
@@ -92,7 +92,7 @@ TEST("a writer to which another has succeeded writes nothing over its frames, an
   CHECK_EQUAL(first->slowestReader(), -1);
   second->wantRoom(true);
   first->wantRoom(false);
-  CHECK_EQUAL(lead.waitsForRoom, 1);
+  CHECK_EQUAL(RawLine::of(region->ring(0).wait).waitsForRoom, 1);
   CHECK_EQUAL(lead.position, position);
   CHECK_EQUAL(following.take(), 2);
   second->close();

@@ -11,7 +11,7 @@ export type RegionStatus =
   | "being created"
   /** Its server is dead, and the next server or a standby continues its log. */
   | "recoverable"
-  /** Its creator is dead, and it has no log to continue. */
+  /** Its creator is dead, and it has no log to continue; or the doorbell of a region that is gone. */
   | "left over"
   /** Its creator died before it was complete. */
   | "half created"
@@ -49,6 +49,7 @@ const leftovers = new Set<RegionStatus>(["left over", "half created", "unusable"
 
 const statusOf = (region: RegionSummary): RegionStatus => {
   if (region.served) return "served"
+  if (region.bell === "left") return "left over"
   if (region.fault === "missing") return "missing"
   if (region.fault === "notPermitted" || region.fault === "system") return "not accessible"
   if (region.temporary) return region.attached > 0 ? "being created" : "half created"

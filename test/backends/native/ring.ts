@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
+import { DoorbellKind } from "../../../src/layers/native/region/Doorbell.ts"
 import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
 import { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
@@ -13,6 +14,7 @@ import type { Coherence } from "../../../src/services/CxlMemory.ts"
 import { freshRegion } from "../../processes/harness.ts"
 import { flipAt, pokeAt, type RingBackend, type RingProcess } from "../ring.ts"
 
+// Flushed memory is rung by threads, so that both doorbells pass the suites.
 const over = (coherence: Coherence): RingBackend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
   usesTestClock: false,
@@ -22,7 +24,7 @@ const over = (coherence: Coherence): RingBackend => ({
       const region = freshRegion("rings")
       yield* Layer.build(CxlMemory.layerShm({ region, geometry, coherence, processName: "owner" }))
       return yield* run({ attach: (processName) => attach(region, processName) })
-    }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.provideService(DoorbellKind, coherence === "coherent" ? "fifo" : "thread"))
 })
 
 export const nativeRings = over("coherent")

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as CxlMemory from "../../../src/layers/CxlMemory.ts"
+import { DoorbellKind } from "../../../src/layers/native/region/Doorbell.ts"
 import { NativeRegion } from "../../../src/layers/native/region/NativeRegion.ts"
 import { layer as layerRing } from "../../../src/layers/native/ring/Ring.ts"
 import { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
@@ -16,6 +17,7 @@ import { flipAt } from "../ring.ts"
 import type { SwarmBackend, SwarmProcess } from "../swarm.ts"
 import { change } from "./ring.ts"
 
+// Flushed memory is rung by threads, so that both doorbells pass the suites.
 const over = (coherence: Coherence): SwarmBackend => ({
   name: coherence === "coherent" ? "native" : "native, flushed",
   usesTestClock: false,
@@ -26,7 +28,7 @@ const over = (coherence: Coherence): SwarmBackend => ({
       const geometry = Swarm.geometry(sizes)
       yield* Layer.build(CxlMemory.layerShm({ region, geometry, coherence, processName: "owner" }))
       return yield* run((processName) => attach(region, processName))
-    }).pipe(Effect.scoped)
+    }).pipe(Effect.scoped, Effect.provideService(DoorbellKind, coherence === "coherent" ? "fifo" : "thread"))
 })
 
 export const nativeSwarms = over("coherent")

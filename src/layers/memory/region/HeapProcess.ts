@@ -23,6 +23,8 @@ export class HeapProcess {
   readonly slot: number
   readonly generation: number
   readonly name: string
+  /** Whether it looks again and again instead of sleeping. */
+  looks = false
   /** Wakes when a ring that this process reads has new frames, and when a ring gets or loses its writer. */
   readonly waiter: Waiter
   /** Wakes when a reader releases room that a writer of this process wants. */

@@ -35,6 +35,13 @@ export class HeapRegion {
     return process?.generation === generation && process.isAlive
   }
 
+  /** Whether that process may look instead of sleeping: no more than so many others do. */
+  beginLook(process: HeapProcess, others: number): boolean {
+    const looking = this.processes.filter((other) => other !== process && other.isAlive && other.looks)
+    process.looks = looking.length <= others
+    return process.looks
+  }
+
   /** Counts the attachments and departures of processes. */
   get lives(): number {
     return this.#lives

@@ -25,6 +25,10 @@ export const makeRingPorts = (region: HeapRegion, process: HeapProcess): RingPor
     readers: (ring) => (rings[ring]?.readers ?? []).filter(({ counts }) => counts).map((reader) => reader.state()),
     waiter,
     cursorWaiter,
+    beginLook: (others) => region.beginLook(process, others),
+    endLook: () => {
+      process.looks = false
+    },
     lives: () => region.lives,
     self: { process: process.slot, generation: process.generation },
     isAlive: (slot, generation) => region.isAlive(slot, generation)

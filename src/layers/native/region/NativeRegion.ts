@@ -18,6 +18,7 @@ import { RegionError } from "../../../services/schema/RegionError.ts"
 import { keptWhenOpened } from "../../log/keptWhenOpened.ts"
 import { processTitle } from "../../node/ProcessTitle.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
+import { DoorbellKind } from "./Doorbell.ts"
 import { describeShrunk, fitted, geometryArray, noRoomFor } from "./FreeSpace.ts"
 import type { ShrinkableSize } from "./GeometryFit.ts"
 import { describeDiscarded, describeKeptSizes } from "./LeftLog.ts"
@@ -231,8 +232,9 @@ const attached = (
   { backing, name, processName }: { readonly name: string; readonly backing: Backing; readonly processName: string }
 ): Effect.Effect<NativeRegion["Service"], RegionError, Scope.Scope> =>
   Effect.gen(function*() {
+    const doorbell = yield* DoorbellKind
     const waiter = yield* Effect.acquireRelease(
-      attempt(name, () => new RegionWaiter(handle, name)),
+      attempt(name, () => new RegionWaiter(handle, name, doorbell)),
       (waiter) => Effect.sync(() => waiter.close())
     )
     const processes = Effect.sync(() => handle.processes())

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import { type RegionHandle, serverState } from "../../../native/binding.ts"
 import { RegionLost } from "../../../services/CxlMemory.ts"
 import type { IsStirred, Waiter } from "../../ports/Waiter.ts"
+import { Doorbell } from "./Doorbell.ts"
 
 /**
  * Whether a wait is in vain: the loss with which it fails, or the milliseconds after which to ask again, while it is not
@@ -34,6 +35,7 @@ const always: IsStirred = () => true
 export class RegionWaiter {
   readonly #handle: RegionHandle
   readonly #region: string
+  readonly #doorbell: Doorbell
   readonly #waits = new Set<Wait>()
   /** The reasons that the doorbell is armed for, until it rings. */
   #armed = 0
@@ -45,10 +47,10 @@ export class RegionWaiter {
   #asking: { readonly timer: NodeJS.Timeout; readonly dueMillis: number } | undefined
   #closed = false
 
-  constructor(handle: RegionHandle, region: string) {
+  constructor(handle: RegionHandle, region: string, doorbell: "fifo" | "thread" = "fifo") {
     this.#handle = handle
     this.#region = region
-    handle.startWaiter(() => this.#woken())
+    this.#doorbell = new Doorbell(handle, () => this.#woken(), doorbell)
   }
 
   /** Waits for changes of given kinds, of `sleepsFor`: no other change rings the doorbell. */
@@ -135,6 +137,7 @@ export class RegionWaiter {
   close(): void {
     this.#closed = true
     clearTimeout(this.#asking?.timer)
+    this.#doorbell.close()
     for (const wait of this.#waits) wait.lose(this.#ended)
   }
 
@@ -142,7 +145,7 @@ export class RegionWaiter {
   #arm(): void {
     let reasons = 0
     for (const wait of this.#waits) reasons |= wait.reasons
-    this.#handle.armWaiter(reasons)
+    this.#doorbell.arm(reasons)
     this.#armed = reasons
     for (const wait of this.#waits) wait.recheck()
     this.#restIfIdle()
@@ -166,7 +169,7 @@ export class RegionWaiter {
   #restIfIdle(): void {
     if (this.#waits.size > 0 || this.#closed) return
     this.#armed = 0
-    this.#handle.disarmWaiter()
+    this.#doorbell.disarm()
   }
 
   #loseLog(): void {

@@ -20,6 +20,8 @@ export const makeRingPorts = (region: NativeRegion["Service"]): RingPorts["Servi
     readers: (ring) => readersOf(region, ring),
     waiter: region.ringWaiter,
     cursorWaiter: region.cursorWaiter,
+    beginLook: (others) => region.handle.beginLook(others),
+    endLook: () => region.handle.endLook(),
     self: selfOf(region),
     lives: () => region.handle.lives(),
     isAlive: (process, generation) => isAlive(region, process, generation)

@@ -8,6 +8,7 @@ import type { Frame, RingReaderPort } from "../../ports/RingPorts.ts"
 import type { Waiter } from "../../ports/Waiter.ts"
 import { contradictionAt, damageAt, FrameFields, RingBytes } from "../../ring/FrameCodec.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
+import { RingSight } from "./RingSight.ts"
 
 type Region = NativeRegion["Service"]
 
@@ -18,12 +19,7 @@ export class NativeRingReaderPort implements RingReaderPort {
   readonly #region: Region
   readonly #reader: RingReaderHandle
   readonly #bytes: RingBytes
-  /** The low halves of two words in memory that others write. */
-  readonly #lead: Int32Array
-  readonly #evictedWord: Int32Array
-  /** Memory that has to be invalidated shows nothing by itself, and half a position says too little of a larger ring. */
-  readonly #isBlind: boolean
-  #ownGeneration: number
+  readonly #sight: RingSight | undefined
   #isEvicted = false
   readonly #evicted = new Float64Array(2)
   #read: number
@@ -44,11 +40,8 @@ export class NativeRingReaderPort implements RingReaderPort {
     this.waiter = region.ringWaiter
     region.waiter.reads(info.ring)
     this.#region = region
-    this.#isBlind = region.info.coherence === "flushed" || info.ringBytes >= 2 ** 32
+    this.#sight = region.info.coherence === "flushed" ? undefined : RingSight.of(reader)
     this.#reader = reader
-    this.#lead = new Int32Array(reader.leadWindow())
-    this.#evictedWord = new Int32Array(reader.evictedWindow())
-    this.#ownGeneration = reader.ownGeneration() | 0
     this.#bytes = new RingBytes(reader.buffer(), info.ringBytes)
     this.#baseline =
       this.#read =
@@ -73,16 +66,19 @@ export class NativeRingReaderPort implements RingReaderPort {
   ready(): boolean {
     if (this.#isOver) return false
     if (this.#damage !== undefined) return true
-    this.#available = this.#reader.available()
+    this.#available = this.#availableNow()
     return this.#available > this.#read || this.#available < 0
   }
 
-  // The writer looks for sleepers after it has published: so a reader that is about to sleep and finds nothing new here is
-  // woken for it. `Atomics` keep the load within a loop; frames are read only behind a look of the native module.
+  // All that a look can find is found by the native module. JavaScript finds that frames are published, and that nothing
+  // else has changed.
+  #availableNow(): number {
+    const seen = this.#sight?.publishedAfter(this.#read, this.#released) ?? 0
+    return seen > this.#read ? seen : this.#reader.available()
+  }
+
   isStirred(): boolean {
-    if (this.#isBlind || this.#damage !== undefined || this.#bytes.isDetached) return true
-    return Atomics.load(this.#lead, 0) !== (this.#read | 0)
-      || Atomics.load(this.#evictedWord, 0) === this.#ownGeneration
+    return this.#sight === undefined || this.#damage !== undefined || this.#sight.isStirred(this.#read)
   }
 
   isEvicted(): boolean {
@@ -94,7 +90,7 @@ export class NativeRingReaderPort implements RingReaderPort {
     this.#isEvicted = false
     if (this.#isOver || this.#damage !== undefined) return false
     // Use the position that `ready` has just read, to save a native call.
-    const available = this.#available > this.#read ? this.#available : this.#reader.available()
+    const available = this.#available > this.#read ? this.#available : this.#availableNow()
     this.#available = 0
     if (available < 0) {
       this.#isEvicted = this.evicted() !== undefined
@@ -165,7 +161,7 @@ export class NativeRingReaderPort implements RingReaderPort {
       this.#released =
         this.#baseline
     this.#published = this.#baseline
-    this.#ownGeneration = this.#reader.ownGeneration() | 0
+    this.#sight?.begin()
     this.#isEvicted = false
     this.#limit = 0
     this.#damage = undefined

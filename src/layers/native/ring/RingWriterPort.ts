@@ -1,6 +1,7 @@
 /**
- * The writing end of a ring in shared memory. It writes frames where they lie; the native module finds room for them, and
- * publishes any number of them in one call.
+ * The writing end of a ring in shared memory. It writes frames where they lie, and over coherent memory publishes any
+ * number of them by one atomic store; the native module finds room for them, rings readers that sleep, and publishes over
+ * flushed memory.
  */
 import { type RingWriterHandle, writerEnd } from "../../../native/binding.ts"
 import { processIdOf } from "../../../services/schema/ProcessId.ts"
@@ -8,6 +9,7 @@ import type { FrameHeader, RingWriterPort, SlowestReader } from "../../ports/Rin
 import type { Waiter } from "../../ports/Waiter.ts"
 import { frameBytesOf, RingBytes } from "../../ring/FrameCodec.ts"
 import type { NativeRegion } from "../region/NativeRegion.ts"
+import { RingPublication } from "./RingPublication.ts"
 import { readersOf } from "./RingReaderPort.ts"
 
 type Region = NativeRegion["Service"]
@@ -23,11 +25,15 @@ export class NativeRingWriterPort implements RingWriterPort {
   /** The low half of the present writer's generation, which differs between two writers in a row. */
   readonly #present: Uint32Array
   readonly #own: number
+  readonly #publication: RingPublication | undefined
   #position: number
   /** Frames may be written up to here. */
   #roomEnd: number
-  /** Frames that the native module does not know of yet. */
-  #frames = 0
+  /** Frames written since the ring was born, and those of them that the native module knows of. */
+  #frames: number
+  #toldFrames: number
+  /** Frames below this position are published. */
+  #published: number
   #isClosed = false
 
   constructor(region: Region, writer: RingWriterHandle) {
@@ -41,7 +47,9 @@ export class NativeRingWriterPort implements RingWriterPort {
     this.#bytes = new RingBytes(writer.buffer(), region.info.geometry.ringBytes)
     this.#present = new Uint32Array(writer.presentGeneration())
     this.#own = this.#present[0] as number
-    this.#position = this.#roomEnd = info.position
+    this.#position = this.#published = this.#roomEnd = info.position
+    this.#frames = this.#toldFrames = info.frames
+    this.#publication = region.info.coherence === "flushed" ? undefined : new RingPublication(writer)
   }
 
   append(header: FrameHeader, payload: Uint8Array): number | undefined {
@@ -67,36 +75,60 @@ export class NativeRingWriterPort implements RingWriterPort {
   }
 
   publish(): void {
-    const frames = this.#frames
-    this.#frames = 0
-    this.#writer.publish(this.#position, frames)
+    if (this.#position === this.#published) return
+    const publication = this.#publication
+    if (publication !== undefined && publication.reaches(this.#position, this.#frames) && this.#isPresent()) {
+      this.#published = this.#position
+      if (publication.publish(this.#position, this.#frames)) this.#publishNatively()
+    } else this.#publishNatively()
     this.#region.waiter.nudge(this.ring)
   }
 
+  // Where all is published by now, it only rings readers.
+  #publishNatively(): void {
+    if (this.#writer.publish(this.#position, this.#taken(), this.#published)) this.#published = this.#position
+    this.#publication?.follow(this.#published, this.#frames)
+  }
+
   hasRoom(payloadBytes: number): boolean {
-    const frames = this.#frames
-    this.#frames = 0
-    const end = this.#writer.room(this.#position, frames, payloadBytes)
+    const end = this.#writer.room(this.#position, this.#taken(), this.#published, payloadBytes)
     if (end >= 0) this.#roomEnd = end
     return end >= 0
   }
 
   // Another process may write the ring by now, if it took this one for dead, and a closed region is no memory: both show
   // in this word, whose array is empty then.
+  #isPresent(): boolean {
+    return this.#present[0] === this.#own
+  }
+
   #mayWrite(payloadBytes: number): boolean {
-    if (this.#isClosed || this.#present[0] !== this.#own || payloadBytes > this.payloadBytesMax) return false
+    if (this.#isClosed || !this.#isPresent() || payloadBytes > this.payloadBytesMax) return false
     return this.#position + frameBytesOf(payloadBytes) <= this.#roomEnd || this.hasRoom(payloadBytes)
   }
 
+  #taken(): number {
+    const frames = this.#frames - this.#toldFrames
+    this.#toldFrames = this.#frames
+    return frames
+  }
+
+  // The native module looks for readers that hold the room by what it knows of.
+  #tell(): void {
+    this.#writer.tell(this.#position, this.#taken(), this.#published)
+  }
+
   published(): number {
-    return this.#writer.published()
+    return this.#published
   }
 
   wantRoom(wants: boolean): void {
+    this.#tell()
     this.#writer.wantRoom(wants)
   }
 
   slowestReader(): SlowestReader | undefined {
+    this.#tell()
     const slowest = this.#writer.slowestReader()
     if (slowest < 0) return undefined
     const state = readersOf(this.#region, this.ring).find(({ reader }) => reader === slowest)
@@ -109,6 +141,7 @@ export class NativeRingWriterPort implements RingWriterPort {
   }
 
   evictSlowest(): boolean {
+    this.#tell()
     return this.#writer.evictSlowest()
   }
 
@@ -121,6 +154,8 @@ export class NativeRingWriterPort implements RingWriterPort {
   /** Closes the ring, which wakes all that wait for it, a send of this process included. */
   close(): void {
     this.publish()
+    this.#tell()
+    this.#region.waiter.nudge(this.ring)
     this.#isClosed = true
     this.#writer.close()
   }

@@ -7,6 +7,8 @@
  */
 
 export interface Look {
+  /** How many other processes of the region may look meanwhile. */
+  readonly others: number
   /** For how long to look from now on. */
   readonly microsAt: (nowMicros: number) => number
   /** It found something while it looked. */
@@ -19,6 +21,7 @@ export interface Look {
 
 /** Never sleeps. */
 export const lookEndlessly: Look = {
+  others: 0xffff,
   microsAt: () => Infinity,
   found: () => undefined,
   slept: () => undefined,
@@ -39,14 +42,17 @@ const firstPauseMicros = 10_000
 const longestPauseMicros = 1_000_000
 
 export class AdaptiveLook implements Look {
+  readonly others: number
   readonly #longestMicros: number
   #micros: number
   #pauseMicros = firstPauseMicros
   #pausedUntilMicros = 0
 
-  /** Begins by looking, unless it never may. */
-  constructor(may: boolean) {
-    this.#longestMicros = may ? wakeUpMicros : 0
+  /** Begins by looking. On a single core it never looks: no other process could write meanwhile. */
+  constructor(cores: number) {
+    // With this one they stay below the number of cores, so that what they look for has a core to be written on.
+    this.others = Math.max(0, cores - 2)
+    this.#longestMicros = cores > 1 ? wakeUpMicros : 0
     this.#micros = this.#longestMicros
   }
 

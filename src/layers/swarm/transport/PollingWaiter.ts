@@ -3,6 +3,9 @@
  *
  * A member reads many rings and waits for each. All its waits are polled together, once a turn of the event loop, and they
  * sleep together, in one wait of the region: so a member that looks is not rung, and a ring of the doorbell wakes it once.
+ *
+ * A member whose first turn has found nothing tells the region that it looks. One that adapts sleeps at once where too many
+ * other processes look already.
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -21,7 +24,8 @@ export const pollingBy = (
   ring: RingPorts["Service"]
 ): Effect.Effect<RingPorts["Service"], never, Scope.Scope> =>
   strategy === "park" ? Effect.succeed(ring) : Effect.map(FiberSet.makeRuntime<never, void>(), (run) => {
-    const polling = (asleep: Waiter) => new PollingWaiter(asleep, lookBy(strategy), run)
+    const lookout = new Lookout(ring)
+    const polling = (asleep: Waiter) => new PollingWaiter(asleep, { look: lookBy(strategy), lookout, run })
     return { ...ring, waiter: polling(ring.waiter), cursorWaiter: polling(ring.cursorWaiter) }
   })
 
@@ -33,9 +37,29 @@ const turnMicros = 10
 /** Rounds of checks between two readings of the clock, which costs as much as a check. */
 const roundsPerClock = 4
 
-// On a single core the other process could not write meanwhile.
 const lookBy = (strategy: WaitStrategy): Look =>
-  strategy === "spin" ? lookEndlessly : new AdaptiveLook(availableParallelism() > 1)
+  strategy === "spin" ? lookEndlessly : new AdaptiveLook(availableParallelism())
+
+/** Whether this process looks, by any of its waiters, as the other processes of the region see it. */
+class Lookout {
+  readonly #region: Pick<RingPorts["Service"], "beginLook" | "endLook">
+  readonly #looking = new Set<PollingWaiter>()
+
+  constructor(region: Pick<RingPorts["Service"], "beginLook" | "endLook">) {
+    this.#region = region
+  }
+
+  /** Whether that waiter may look on. */
+  looks(waiter: PollingWaiter, others: number): boolean {
+    if (this.#looking.size === 0 && !this.#region.beginLook(others)) return false
+    this.#looking.add(waiter)
+    return true
+  }
+
+  looksNoMore(waiter: PollingWaiter): void {
+    if (this.#looking.delete(waiter) && this.#looking.size === 0) this.#region.endLook()
+  }
+}
 
 /** A look that takes so long was not looking all the time. */
 const disturbedMicros = 200
@@ -49,9 +73,16 @@ interface Poll {
 
 type Run = (effect: Effect.Effect<void>) => Fiber.Fiber<void>
 
+interface Ways {
+  readonly look: Look
+  readonly lookout: Lookout
+  readonly run: Run
+}
+
 class PollingWaiter implements Waiter {
   readonly #asleep: Waiter
   readonly #look: Look
+  readonly #lookout: Lookout
   readonly #run: Run
   readonly #polls = new Set<Poll>()
   #isLooking = false
@@ -59,9 +90,10 @@ class PollingWaiter implements Waiter {
   /** When a check last succeeded, or the first of the waits began. */
   #sinceMicros = 0
 
-  constructor(asleep: Waiter, look: Look, run: Run) {
+  constructor(asleep: Waiter, { look, lookout, run }: Ways) {
     this.#asleep = asleep
     this.#look = look
+    this.#lookout = lookout
     this.#run = run
   }
 
@@ -75,6 +107,8 @@ class PollingWaiter implements Waiter {
           const found = check()
           if (found === undefined) return false
           this.#polls.delete(poll)
+          // Its fiber goes on within `resume`. While it handles what was found another process may look.
+          this.#lookout.looksNoMore(this)
           resume(Effect.succeed(found))
           return true
         },
@@ -95,6 +129,7 @@ class PollingWaiter implements Waiter {
   #remove(poll: Poll): void {
     this.#polls.delete(poll)
     if (this.#polls.size > 0) return
+    this.#lookout.looksNoMore(this)
     this.#sleeping?.interruptUnsafe()
     this.#sleeping = undefined
   }
@@ -113,9 +148,10 @@ class PollingWaiter implements Waiter {
     this.#isLooking = false
     if (this.#polls.size === 0) return
     if (this.#find()) {
+      this.#lookout.looksNoMore(this)
       this.#look.found()
       this.#sinceMicros = nowMicros()
-    } else if (this.#isLongEnough) return this.#sleep()
+    } else if (this.#isLongEnough || !this.#lookout.looks(this, this.#look.others)) return this.#sleep()
     if (this.#polls.size > 0) this.#schedule()
   }
 
@@ -150,6 +186,7 @@ class PollingWaiter implements Waiter {
   }
 
   #sleep(): void {
+    this.#lookout.looksNoMore(this)
     const isAnyStirred = () => {
       for (const { isStirred } of this.#polls) if (isStirred()) return true
       return false

@@ -1,6 +1,7 @@
 #include "explore/world.h"
 #include "durable/cursors.h"
 #include "durable/replicas.h"
+#include "bells.h"
 #include "identity.h"
 #include "lanes.h"
 #include "log.h"
@@ -12,7 +13,7 @@ namespace ringfence::explore {
 
 const std::vector<Protocol>& protocols() {
   static const std::vector<Protocol> all = {ringProtocol(), logProtocol(), lanesProtocol(), claimProtocol(), regionProtocol(), takeoverProtocol(),
-                                            identityProtocol(), replicasProtocol(), cursorsProtocol()};
+                                            identityProtocol(), replicasProtocol(), cursorsProtocol(), bellProtocol()};
   return all;
 }
 

@@ -386,6 +386,11 @@ Protocol ringProtocol() {
     {"wake", "one frame, and nothing after it that would make up for a lost wake-up", &wake},
     {"late reader", "an evicted reader that has left comes back late", &lateReader},
     {"late writer", "a writer to which another has succeeded wants no room any more", &lateWriter},
+    {"deliver by FIFO", "as deliver, where the event loops poll FIFOs", &byFifo<&deliver>},
+    {"room by FIFO", "as room", &byFifo<&room>},
+    {"two readers by FIFO", "as two readers", &byFifo<&twoReaders>},
+    {"successor by FIFO", "as successor", &byFifo<&successor>},
+    {"wake by FIFO", "as wake", &byFifo<&wake>},
     {"rename", "a ring gets another name while a reader comes for the old one", &rename},
   }};
   for (const Configuration& one : ringLives()) protocol.configurations.push_back(one);

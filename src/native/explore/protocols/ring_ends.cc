@@ -5,6 +5,7 @@
 
 #include "explore/model.h"
 #include "explore/trace.h"
+#include "region/planted.h"
 #include "region/token.h"
 
 namespace ringfence::explore {
@@ -59,6 +60,18 @@ Sending::Sending(std::shared_ptr<Region> region, const std::string& ring) : regi
   const char* fault = nullptr;
   writer_ = openedWriter(region_, ring, fault);
   if (writer_ == nullptr) expect(false, std::string("the ring cannot be written: ") + fault);
+  frames_ = writer_->role().frames;
+  watch();
+}
+
+Sending::Sending(std::shared_ptr<Region> region, std::unique_ptr<RingWriter> writer)
+    : region_(std::move(region)), writer_(std::move(writer)), frames_(writer_->role().frames) {
+  watch();
+}
+
+RingWriter& Sending::writer() {
+  if (published_ > writer_->published()) writer_->wrote(writer_->position(), 0, published_);
+  return *writer_;
 }
 
 bool Sending::append(uint64_t number) {
@@ -67,14 +80,17 @@ bool Sending::append(uint64_t number) {
   for (uint32_t i = 0; i < bytes; i += 1) payload[i] = byteOf(number, i);
   const Frame frame{16, 0, static_cast<uint32_t>(number), 1, 2, static_cast<double>(number), payload, bytes};
   // Every second frame as native code writes it, the others as JavaScript does.
-  const bool written = number % 2 == 0 ? writer_->append(frame) >= 0 : writeInPlace(frame);
+  const bool inPlace = number % 2 != 0;
+  const bool written = inPlace ? writeInPlace(frame) : writer().append(frame) >= 0;
+  if (written) wasWrittenInPlace_ = inPlace;
+  if (written) frames_ += 1;
   if (written) Trace::say("has written frame " + std::to_string(number));
   return written;
 }
 
 // As src/layers/native/ring/RingWriterPort.ts writes a frame.
 bool Sending::writeInPlace(const Frame& frame) {
-  if (writer_->room(frame.payloadBytes) < 0) return false;
+  if (writer().room(frame.payloadBytes) < 0) return false;
   const uint64_t at = writer_->position();
   FrameHeader header{static_cast<uint32_t>(sizeof(FrameHeader) + frame.payloadBytes), frame.kind, frame.flags, frame.type,
                      frame.sender, frame.senderGeneration, 0, frame.correlation};
@@ -82,12 +98,51 @@ bool Sending::writeInPlace(const Frame& frame) {
   uint8_t* bytesAt = writer_->memory()->base() + at % exploredRingBytes;
   memory::copyIn(bytesAt + sizeof(header), frame.payload, frame.payloadBytes, {});
   memory::copyIn(bytesAt, &header, sizeof(header), {});
-  return writer_->wrote(at + frameBytesOf(frame.payloadBytes), 1);
+  return writer_->wrote(at + frameBytesOf(frame.payloadBytes), 1, writer_->published());
+}
+
+// Every second time as native code publishes, over coherent memory.
+void Sending::publish() {
+  if (!wasWrittenInPlace_ || !publishInPlace()) writer().publish();
+  watch();
+}
+
+// As src/layers/native/ring/RingPublication.ts publishes: by an atomic store, which has a full fence behind it.
+bool Sending::publishInPlace() {
+  const uint64_t position = writer_->position();
+  if (region_->publication().coherence() == Coherence::flushed || writer_->end() != WriterEnd::none) return false;
+  auto& lead = *reinterpret_cast<RingLead*>(writer_->leadWindow());
+  memory::store(lead.frames, frames_, {});
+  memory::store(lead.announced, position, {});
+  if (planted("a position is stored in place ahead of its frames")) {
+    memory::store(lead.position, position, {});
+  } else {
+    memory::storeRelease(lead.position, position, {});
+  }
+  if (!planted("a position is stored in place without a fence")) memory::fullFence({});
+  published_ = position;
+  if (isAwaited()) writer().rouse();
+  return true;
+}
+
+bool Sending::isAwaited() const {
+  if (planted("nobody is looked for behind a position that is stored in place")) return false;
+  const auto& version = *reinterpret_cast<uint64_t*>(writer_->readersVersionWindow());
+  if (memory::loadAcquire(version, {}) != watchedVersion_) return true;
+  return std::any_of(watched_.begin(), watched_.end(), [&](uint32_t process) {
+    const auto& sleeps = *reinterpret_cast<uint32_t*>(writer_->sleepsWindow(process));
+    return (memory::loadAcquire(sleeps, {}) & sleepsForFrames) != 0;
+  });
+}
+
+void Sending::watch() {
+  watchedVersion_ = writer_->watchedVersion();
+  watched_ = writer_->watchedProcesses();
 }
 
 bool Sending::roomIsThere(uint64_t payloadBytes) const {
   const uint32_t ring = writer_->role().ring;
-  uint64_t released = writer_->published();
+  uint64_t released = std::max(writer_->published(), published_);
   for (uint32_t i = 0; i < region_->layout().geometry.ringReaders; i += 1) {
     if (activeReader(*region_, ring, i).generation == 0) continue;
     released = std::min(released, peek<&RingReaderLine::released>(region_->ringReader(ring, i).line));
@@ -97,19 +152,19 @@ bool Sending::roomIsThere(uint64_t payloadBytes) const {
 
 bool Sending::send(uint64_t number, Sleeper* sleeper) {
   if (!append(number)) {
-    writer_->publish();
+    publish();
     const uint64_t bytes = payloadBytesOf(number);
     while (!append(number)) {
       if (writer_->end() != WriterEnd::none) return false;
-      writer_->wantRoom(true);
+      writer().wantRoom(true);
       const auto look = [&] { return writer_->hasRoomFor(bytes) || writer_->end() != WriterEnd::none; };
       sleeper->until(sleepsForRoom, "room", look, [&] { return roomIsThere(bytes); });
     }
-    writer_->publish();
-    writer_->wantRoom(false);
+    publish();
+    writer().wantRoom(false);
     return true;
   }
-  writer_->publish();
+  publish();
   return true;
 }
 
@@ -117,9 +172,9 @@ bool Sending::sendEvicting(uint64_t number) {
   while (!append(number)) {
     if (writer_->end() != WriterEnd::none) return false;
     // A reader that has caught up meanwhile has released its room itself.
-    if (!writer_->evictSlowest()) return append(number) && (writer_->publish(), true);
+    if (!writer().evictSlowest()) return append(number) && (publish(), true);
   }
-  writer_->publish();
+  publish();
   return true;
 }
 
@@ -161,10 +216,36 @@ bool Receiving::frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& nu
   return false;
 }
 
+// As src/layers/native/ring/RingSight.ts looks: it finds that more frames are published and nothing else has happened.
+uint64_t Receiving::publishedAfter() const {
+  const auto& lead = *reinterpret_cast<RingLead*>(reader_->leadWindow());
+  const auto& fate = *reinterpret_cast<RingReaderFate*>(reader_->fateWindow());
+  const auto& claim = *reinterpret_cast<RingReaderClaim*>(reader_->claimWindow());
+  const auto& line = *reinterpret_cast<RingReaderLine*>(reader_->lineWindow());
+  const uint64_t generation = reader_->role().generation;
+  const RingCursors cursors = reader_->cursors();
+  const uint64_t position = memory::loadAcquire(lead.position, {});
+  const bool isPossible = position >= cursors.read && position - cursors.released <= exploredRingBytes;
+  const bool isInPlace = memory::loadAcquire(fate.evictedGeneration, {}) != generation &&
+                         memory::load(fate.endedGeneration, {}) != generation &&
+                         memory::load(claim.generation, {}) == reader_->claimedGeneration() &&
+                         memory::load(line.attachedGeneration, {}) == generation &&
+                         memory::load(line.detachedGeneration, {}) == reader_->formerGeneration() &&
+                         memory::load(line.released, {}) == cursors.released;
+  return isPossible && isInPlace ? position : 0;
+}
+
+RingLook Receiving::look() {
+  looks_ += 1;
+  const bool inPlace = looks_ % 2 == 0 && !reader_->over() && region_->publication().coherence() == Coherence::coherent;
+  const uint64_t position = inPlace ? publishedAfter() : 0;
+  return position > reader_->cursors().read ? RingLook{RingFinding::sound, position, position} : reader_->look();
+}
+
 bool Receiving::take(bool handles) {
   Model::now().excuse(&Receiving::wasEvicted, this);
   uint64_t at = reader_->cursors().read;
-  const auto [finding, published, limit] = reader_->look();
+  const auto [finding, published, limit] = look();
   if (finding == RingFinding::contradicted) return expect(false, "the reader finds its ring contradicted"), false;
   std::vector<uint64_t> read;
   bool isFrame = true;
@@ -197,10 +278,10 @@ bool Receiving::take(bool handles) {
 }
 
 void Receiving::hold() {
-  const RingLook look = reader_->look();
+  const RingLook found = look();
   uint64_t number = 0;
-  for (uint64_t at = reader_->cursors().read; at < look.limit;) {
-    if (!frameAt(at, look.limit, at, number)) return expect(false, "what is published is no frame");
+  for (uint64_t at = reader_->cursors().read; at < found.limit;) {
+    if (!frameAt(at, found.limit, at, number)) return expect(false, "what is published is no frame");
     Trace::say("holds frame " + std::to_string(number));
   }
 }
@@ -210,9 +291,9 @@ void Receiving::handle() {
   reader_->advance({at, at, at, at});
 }
 
-bool Receiving::hasMore() const {
-  const RingLook look = reader_->look();
-  return look.finding != RingFinding::sound || look.limit > reader_->cursors().read;
+bool Receiving::hasMore() {
+  const RingLook found = look();
+  return found.finding != RingFinding::sound || found.limit > reader_->cursors().read;
 }
 
 // Whether the ring has ended for this reader, which it must not have before all of it was read.

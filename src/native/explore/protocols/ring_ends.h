@@ -31,10 +31,10 @@ std::unique_ptr<RingReader> openedReader(const std::shared_ptr<Region>& region, 
 class Sending {
  public:
   Sending(std::shared_ptr<Region> region, const std::string& ring = "ring");
-  Sending(std::shared_ptr<Region> region, std::unique_ptr<RingWriter> writer)
-      : region_(std::move(region)), writer_(std::move(writer)) {}
+  Sending(std::shared_ptr<Region> region, std::unique_ptr<RingWriter> writer);
 
-  RingWriter& writer() { return *writer_; }
+  // The native writer, which is told first of what was published in its place.
+  RingWriter& writer();
   // False when it is no longer the ring's writer.
   bool send(uint64_t number, Sleeper* sleeper);
   bool append(uint64_t number);
@@ -43,10 +43,19 @@ class Sending {
 
  private:
   bool writeInPlace(const Frame& frame);
+  void publish();
+  bool publishInPlace();
+  bool isAwaited() const;
+  void watch();
   bool roomIsThere(uint64_t payloadBytes) const;
 
   std::shared_ptr<Region> region_;
   std::unique_ptr<RingWriter> writer_;
+  uint64_t frames_ = 0;     // written since the ring was born
+  uint64_t published_ = 0;  // in the native writer's place
+  bool wasWrittenInPlace_ = false;
+  uint64_t watchedVersion_ = 0;
+  std::vector<uint32_t> watched_;  // processes whose sleep words are looked at
 };
 
 // The reading end, and what it got.
@@ -77,8 +86,11 @@ class Receiving {
   uint64_t losses() const { return losses_; }
 
  private:
+  // As RingReaderPort.look: every second time as JavaScript does over coherent memory.
+  RingLook look();
+  uint64_t publishedAfter() const;
   // As RingReaderPort.ready.
-  bool hasMore() const;
+  bool hasMore();
   bool endsHere() const;
   bool frameAt(uint64_t at, uint64_t limit, uint64_t& end, uint64_t& number) const;
   static bool wasEvicted(void* self);
@@ -87,6 +99,7 @@ class Receiving {
   std::unique_ptr<RingReader> reader_;
   std::vector<uint64_t> numbers_;
   uint64_t losses_ = 0;
+  uint64_t looks_ = 0;
   bool inPlace_ = false;
 };
 
