@@ -27,7 +27,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
   }
 
   it("finds each defect that is planted", { timeout: 300_000 }, () => {
-    const { output, status } = explore("--defects", "--seconds", "3")
+    const { output, status } = explore("--defects", "--seconds", "12")
     assert.strictEqual(status, 0, output)
   })
 
@@ -48,7 +48,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
   }
 
   it("finds each write-back and each invalidation that is left out, by name", { timeout: 300_000 }, () => {
-    const { output, status } = explore("--model", "lines", "--defects", "--seconds", "3")
+    const { output, status } = explore("--model", "lines", "--defects", "--seconds", "12")
     assert.strictEqual(status, 0, output)
     assert.match(output, /a mark is published without its write-back +found/)
   })
