@@ -6,8 +6,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
 import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
 import type { TopicFiles } from "../../../src/layers/files/ReplicaFiles.ts"
+import { openSegment } from "../../../src/layers/files/segment/openSegment.ts"
 import { damageOf, verify } from "../../../src/layers/files/verify.ts"
 import { type Disk, DiskError, type DiskFile } from "../../../src/layers/ports/Disk.ts"
 import { KnownLog, readKnown } from "../../model/filesLog.ts"
@@ -16,9 +18,19 @@ import { type DiskBackend, fill, segmentsOf, type TestDisk, withTopic } from "./
 /** Large, so that all groups of a test stand in one segment. */
 const oneSegment = { segmentBytes: 100_000, stagingBytes: 100_000 }
 
+/** One such group fits, and a second one only in another segment. */
+const fullSegment = { segmentBytes: 20_000, stagingBytes: 100_000 }
+const groupBytes = 12_000
+
 /** Appends the log's next batches, without a commit. */
 const stage = (topic: TopicFiles, log: KnownLog, count: number) => {
   for (let i = 0; i < count; i += 1) assert.isTrue(topic.append(log.at(topic.end().index)))
+}
+
+/** The same, so many bytes. Returns the end. */
+const stageBytes = (topic: TopicFiles, log: KnownLog, bytes: number): number => {
+  while (topic.waitingBytes() < bytes) stage(topic, log, 1)
+  return topic.end().index
 }
 
 /** A disk on which writes and syncs of files stand still, one operation or the other, until they are let go. */
@@ -26,6 +38,7 @@ const standing = (disk: Disk) => {
   const gates = { write: Latch.makeUnsafe(true), sync: Latch.makeUnsafe(true) }
   const writes: Array<number> = []
   let failsWrites = false
+  let failsSyncs = false
   const fileOf = (file: DiskFile): DiskFile => ({
     ...file,
     write: (at, parts) =>
@@ -34,7 +47,10 @@ const standing = (disk: Disk) => {
         const refused = new DiskError({ op: "write", path: file.path, code: "EIO" })
         return Effect.andThen(gates.write.await, failsWrites ? Effect.fail(refused) : file.write(at, parts))
       }),
-    sync: Effect.andThen(Effect.suspend(() => gates.sync.await), file.sync)
+    sync: Effect.suspend(() => {
+      const refused = new DiskError({ op: "sync", path: file.path, code: "EIO" })
+      return Effect.andThen(gates.sync.await, failsSyncs ? Effect.fail(refused) : file.sync)
+    })
   })
   const behind: Disk = {
     list: disk.list,
@@ -51,6 +67,9 @@ const standing = (disk: Disk) => {
     writes,
     failWrites: (fails: boolean) => {
       failsWrites = fails
+    },
+    failSyncs: (fails: boolean) => {
+      failsSyncs = fails
     }
   }
 }
@@ -64,6 +83,22 @@ const outside = ({ dir, disk }: TestDisk, log: KnownLog) =>
     ({ topics }) => readKnown(topics.get("orders")!, log, 0)
   )
 
+const namesEnding = (ending: string) => (test: TestDisk) =>
+  Effect.map(segmentsOf(test), (names) => names.filter((name) => name.endsWith(ending)))
+const namedOf = namesEnding(".segment")
+const unnamedOf = namesEnding(".creating")
+
+/** A commit that stands still in its sync, and behind it a group that belongs in the next segment, all of it written. */
+const committingAndNext = Effect.fnUntraced(function*(topic: TopicFiles, log: KnownLog) {
+  const first = stageBytes(topic, log, groupBytes)
+  const committing = yield* inBackground(topic.commit)
+  while (topic.waitingBytes() > 0) yield* Effect.sleep(1)
+  const end = stageBytes(topic, log, groupBytes)
+  while ((yield* topic.writeAhead) === 0) yield* Effect.sleep(1)
+  assert.strictEqual(topic.unwrittenBytes(), 0)
+  return { committing, first, end }
+})
+
 export const writingAhead = (backend: DiskBackend): void => {
   /** A topic with five batches in one segment, and others to come. */
   const onStanding = (
@@ -71,7 +106,8 @@ export const writingAhead = (backend: DiskBackend): void => {
       topic: TopicFiles,
       log: KnownLog,
       on: ReturnType<typeof standing> & { readonly test: TestDisk }
-    ) => Effect.Effect<void, unknown>
+    ) => Effect.Effect<void, unknown, Scope.Scope>,
+    options = oneSegment
   ) =>
     Effect.gen(function*() {
       const test = yield* backend.make
@@ -81,9 +117,14 @@ export const writingAhead = (backend: DiskBackend): void => {
         Effect.gen(function*() {
           yield* fill(topic, log, 5)
           yield* use(topic, log, on)
-        }), oneSegment)
+        }), options)
+      assert.deepStrictEqual(yield* unnamedOf(test), [])
       // What another process finds is what was committed, and no damage.
-      yield* withTopic(test, (topic) => readKnown(topic, log, 0), oneSegment)
+      yield* withTopic(test, (topic) =>
+        Effect.gen(function*() {
+          const end = yield* readKnown(topic, log, 0)
+          assert.deepStrictEqual(new Map(topic.syncedIdentities()), log.identitiesAt(end))
+        }), options)
       assert.deepStrictEqual(damageOf(yield* verify(test.disk, `${test.dir}/replica`)), [])
     })
 
@@ -165,7 +206,69 @@ export const writingAhead = (backend: DiskBackend): void => {
         })
       ))
 
-    it.live("a group that is written ahead stays in its segment, and one that does not fit is not written ahead", () =>
+    it.live("a group that does not fit is written ahead in the next segment, which has no name before its commit", () =>
+      onStanding((topic, log, { gates, test, writes }) =>
+        Effect.gen(function*() {
+          gates.sync.closeUnsafe()
+          const { committing, end, first } = yield* committingAndNext(topic, log)
+          assert.lengthOf(yield* namedOf(test), 1)
+          assert.lengthOf(yield* unnamedOf(test), 1)
+          assert.strictEqual(yield* outside(test, log), first)
+          writes.length = 0
+          gates.sync.openUnsafe()
+          yield* Fiber.join(committing)
+          assert.strictEqual((yield* topic.commit).index, end)
+          // The commit block alone.
+          assert.deepStrictEqual(writes, [64])
+          assert.lengthOf(yield* namedOf(test), 2)
+          assert.lengthOf(yield* unnamedOf(test), 0)
+          assert.strictEqual(yield* outside(test, log), end)
+          const place = { disk: test.disk, dir: `${test.dir}/replica/topics/orders`, logId: "log", topic: "orders" }
+          const { header } = yield* openSegment(place, first)
+          assert.deepStrictEqual(new Map(Object.entries(header.identities)), log.identitiesAt(first))
+          stage(topic, log, 1)
+          assert.strictEqual((yield* topic.commit).index, end + 1)
+        }), fullSegment))
+
+    it.live("a group goes on being written ahead behind the first group of a segment, while that is synced", () =>
+      onStanding((topic, log, { gates, test }) =>
+        Effect.gen(function*() {
+          const { committing } = yield* committingAndNext(topic, log)
+          yield* Fiber.join(committing)
+          gates.sync.closeUnsafe()
+          const second = yield* inBackground(topic.commit)
+          while (topic.waitingBytes() > 0) yield* Effect.sleep(1)
+          stage(topic, log, 1)
+          while ((yield* topic.writeAhead) === 0) yield* Effect.sleep(1)
+          assert.lengthOf(yield* unnamedOf(test), 1)
+          gates.sync.openUnsafe()
+          yield* Fiber.join(second)
+          assert.strictEqual((yield* topic.commit).index, topic.end().index)
+          assert.lengthOf(yield* namedOf(test), 2)
+        }), fullSegment))
+
+    it.live("a group whose sync fails is written again ahead of what stands in the next segment, which is given up", () =>
+      onStanding((topic, log, { failSyncs, gates }) =>
+        Effect.gen(function*() {
+          gates.sync.closeUnsafe()
+          failSyncs(true)
+          const { committing, end } = yield* committingAndNext(topic, log)
+          gates.sync.openUnsafe()
+          assert.deepInclude({ ...yield* Effect.flip(Fiber.join(committing)) }, { op: "sync", code: "EIO" })
+          failSyncs(false)
+          assert.strictEqual((yield* topic.commit).index, end)
+          assert.strictEqual(yield* readKnown(topic, log, 0), end)
+        }), fullSegment))
+
+    it.live("files that are closed leave no segment without a name", () =>
+      onStanding((topic, log, { test }) =>
+        Effect.gen(function*() {
+          const { committing } = yield* committingAndNext(topic, log)
+          yield* Fiber.join(committing)
+          assert.lengthOf(yield* unnamedOf(test), 1)
+        }), fullSegment))
+
+    it.live("a group that is written ahead stays in its segment", () =>
       Effect.gen(function*() {
         const test = yield* backend.make
         const log = new KnownLog()

@@ -24,9 +24,14 @@ export interface Written {
 
 export class SegmentWriter {
   readonly path: string
+  readonly firstIndex: number
+  readonly #place: TopicPlace
   readonly #file: DiskFile
   readonly #scope: Scope.Closeable
   readonly #salt: number
+  /** The header, until it is written ahead of the first block. */
+  #beginning: Uint8Array | undefined
+  #isNamed = false
   /** Behind the last durable group. */
   #offset: number
   /** Behind the last commit block, whose group may not be durable yet: there the next group begins. */
@@ -42,49 +47,41 @@ export class SegmentWriter {
   readonly #writing = Semaphore.makeUnsafe(1)
   #proves = false
 
-  private constructor(path: string, file: DiskFile, scope: Scope.Closeable, salt: number, offset: number) {
-    this.path = path
+  private constructor(place: TopicPlace, file: DiskFile, scope: Scope.Closeable, header: SegmentHeader) {
+    this.path = join(place.dir, segmentName(header.firstIndex))
+    this.firstIndex = header.firstIndex
+    this.#place = place
     this.#file = file
     this.#scope = scope
-    this.#salt = salt
-    this.#offset = offset
-    this.#end = offset
+    this.#salt = randomInt(2 ** 32)
+    this.#beginning = writeHeader(this.#salt, header)
+    this.#offset = this.#end = this.#beginning.length
   }
 
   /**
-   * Creates a segment with its first group. It gets its name once its bytes are durable, so that a file of that name
-   * always has a valid header and a valid group; it takes the place of a file of that name, which was never finished.
+   * Opens a segment, in which nothing is written yet. It gets its name once its first group is durable, so that a file of that
+   * name always has a valid header and a valid group; it takes the place of a file of that name, which was never finished.
    */
-  static create(
-    { dir, disk }: TopicPlace,
-    header: SegmentHeader,
-    group: StagingBuffer
-  ): Effect.Effect<SegmentWriter, DiskError> {
-    const unfinished = join(dir, creatingName(header.firstIndex))
-    const path = join(dir, segmentName(header.firstIndex))
-    return Effect.gen(function*() {
-      const scope = yield* Scope.make()
-      const creating = Effect.gen(function*() {
-        const file = yield* Scope.provide(disk.open(unfinished, "create"), scope)
-        const salt = randomInt(2 ** 32)
-        const beginning = writeHeader(salt, header)
-        const writer = new SegmentWriter(path, file, scope, salt, beginning.length)
-        const end = beginning.length + group.used + sizes.commit
-        const commit = writer.#commit(beginning.length, end, group, header.orderedMillis)
-        yield* file.write(0, [beginning, group.bytesFrom(0), commit])
-        yield* file.sync
-        yield* disk.rename(unfinished, path)
-        yield* disk.syncDirectory(dir)
-        writer.#offset = end
-        writer.#end = end
-        return writer
-      })
-      return yield* Effect.onExit(creating, (exit) =>
-        Exit.isSuccess(exit)
-          ? Effect.void
-          : Effect.andThen(Scope.close(scope, exit), Effect.ignore(disk.remove(unfinished))))
-    })
+  static open(place: TopicPlace, header: SegmentHeader): Effect.Effect<SegmentWriter, DiskError> {
+    return Effect.uninterruptible(
+      Effect.flatMap(
+        Scope.make(),
+        (scope) =>
+          place.disk.open(join(place.dir, creatingName(header.firstIndex)), "create").pipe(
+            Scope.provide(scope),
+            Effect.map((file) => new SegmentWriter(place, file, scope, header)),
+            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+          )
+      )
+    )
   }
+
+  /** Gives up a segment that has no name. */
+  readonly discard: Effect.Effect<void> = Effect.suspend(() =>
+    this.#alone(
+      Effect.andThen(Scope.close(this.#scope, Exit.void), Effect.ignore(this.#place.disk.remove(this.#creating)))
+    )
+  )
 
   /** Behind the last durable group. */
   get offset(): number {
@@ -117,7 +114,7 @@ export class SegmentWriter {
       if (next === undefined || this.#failure !== undefined) return Effect.succeed(0)
       this.#next = next
       const bytes = next.bytesFrom(this.#ahead)
-      return Effect.match(this.#file.write(this.#end + this.#ahead, [bytes]), {
+      return Effect.match(this.#write(this.#ahead, [bytes]), {
         onSuccess: () => {
           this.#ahead += bytes.length
           return bytes.length
@@ -131,34 +128,36 @@ export class SegmentWriter {
 
   /**
    * Appends a group and makes it durable. The group before is durable by now: each commit block is the proof of the one before
-   * it. After a failure nothing may be appended any more.
+   * it. The first one gives the segment its name. After a failure nothing may be appended any more.
    */
   append(group: StagingBuffer, before: Written): Effect.Effect<void, DiskError> {
     const writing = this.#alone(Effect.suspend(() => {
       if (this.#failure !== undefined) return Effect.fail(this.#failure)
       const [from, end, ahead] = [this.#end, this.#end + group.used + sizes.commit, this.aheadOf(group) ?? 0]
       const parts = [group.bytesFrom(ahead), this.#commit(from, end, group, before.orderedMillis)]
-      return Effect.map(this.#file.write(from + ahead, parts), () => {
+      return Effect.map(this.#write(ahead, parts), () => {
         this.#end = end
         this.#next = undefined
         this.#ahead = 0
         this.#syncing = group
       })
     }))
-    const syncing = Effect.ensuring(
-      this.#file.sync,
-      Effect.sync(() => {
-        this.#syncing = undefined
-      })
-    )
-    return Effect.mapError(
-      Effect.map(Effect.andThen(writing, syncing), () => {
-        this.#offset = this.#end
-        this.#proves = true
-      }),
+    const durable = Effect.mapError(
+      Effect.andThen(writing, this.#file.sync),
       // The file was opened under the name that it had while it was created.
       ({ code, op }) => new DiskError({ op, path: this.path, code })
     )
+    return Effect.suspend(() => {
+      const isNamed = this.#isNamed
+      const ended = Effect.sync(() => {
+        this.#syncing = undefined
+      })
+      return Effect.map(Effect.ensuring(isNamed ? durable : Effect.andThen(durable, this.#name), ended), () => {
+        this.#offset = this.#end
+        // Its name is the proof of the first group.
+        this.#proves = isNamed
+      })
+    })
   }
 
   /**
@@ -181,6 +180,26 @@ export class SegmentWriter {
       return Effect.ignore(this.#file.write(previousEnd, [commit]))
     })
     return this.#alone(Effect.andThen(closing, Scope.close(this.#scope, Exit.void)))
+  }
+
+  get #creating(): string {
+    return join(this.#place.dir, creatingName(this.firstIndex))
+  }
+
+  get #name(): Effect.Effect<void, DiskError> {
+    const { dir, disk } = this.#place
+    return Effect.map(Effect.andThen(disk.rename(this.#creating, this.path), disk.syncDirectory(dir)), () => {
+      this.#isNamed = true
+    })
+  }
+
+  /** Writes behind the last commit block and so many bytes. */
+  #write(ahead: number, parts: ReadonlyArray<Uint8Array>): Effect.Effect<void, DiskError> {
+    const beginning = this.#beginning
+    if (beginning === undefined) return this.#file.write(this.#end + ahead, parts)
+    return Effect.map(this.#file.write(0, [beginning, ...parts]), () => {
+      this.#beginning = undefined
+    })
   }
 
   /** The system uses the buffers until it has answered. */

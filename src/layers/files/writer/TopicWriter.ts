@@ -60,6 +60,10 @@ export class TopicWriter {
   /** Being written, or to be written again after a failure. */
   #group: StagingBuffer | undefined
   #active: SegmentWriter | undefined
+  /** The segment behind the active one, which has no name before its first group is durable. */
+  #next: SegmentWriter | undefined
+  /** The next segment is opened or given up by one at a time. */
+  readonly #opening = Semaphore.makeUnsafe(1)
   /** A removal that may come back after a crash: its directory was not synced since. */
   #removalOpen = false
   #isClosed = false
@@ -104,13 +108,15 @@ export class TopicWriter {
 
   readonly unwrittenBytes = (): number => {
     const staged = this.#staged
-    return staged === undefined ? 0 : staged.used - (this.#active?.aheadOf(staged) ?? 0)
+    return staged === undefined ? 0 : staged.used - (this.#last?.aheadOf(staged) ?? 0)
   }
 
-  readonly writeAhead: Effect.Effect<number> = Effect.suspend(() => {
-    const active = this.#active
-    return active === undefined ? Effect.succeed(0) : active.writeAhead(() => this.#aheadIn(active))
-  })
+  readonly writeAhead: Effect.Effect<number> = Effect.suspend(() =>
+    Effect.flatMap(
+      this.#isNextDue ? this.#openAhead : Effect.succeed(this.#last),
+      (segment) => segment === undefined ? Effect.succeed(0) : segment.writeAhead(() => this.#aheadIn(segment))
+    )
+  )
 
   readonly commit: Effect.Effect<Place, DiskError> = Effect.suspend(() => {
     const until = this.#end.index
@@ -144,7 +150,7 @@ export class TopicWriter {
   readonly close: Effect.Effect<void> = Effect.suspend(() =>
     this.#isClosed ? Effect.void : this.#alone(Effect.suspend(() => {
       this.#isClosed = true
-      return this.#leave(true)
+      return Effect.andThen(this.#leave(true), this.#discardNext)
     }))
   )
 
@@ -167,28 +173,81 @@ export class TopicWriter {
       }
       const group = this.#group!
       const active = this.#active
-      const hasRoom = active !== undefined
+      const hasRoom = active !== undefined && this.#next === undefined
         && active.offset + group.used + sizes.commit <= this.#options.segmentBytes
       return Effect.map(hasRoom ? this.#append(active, group) : this.#begin(group), () => this.#written(group))
     })
+  }
+
+  /** The segment to which the staged group belongs, as far as that is known. */
+  get #last(): SegmentWriter | undefined {
+    return this.#next ?? this.#active
+  }
+
+  /** The commit block ahead of the staged group is written, in that segment or the one before. */
+  #isBehind(segment: SegmentWriter): boolean {
+    const group = this.#group
+    return group === undefined || segment.isSyncing(group) || this.#active?.isSyncing(group) === true
   }
 
   /**
    * What may be written ahead in a segment: what is staged, once it is behind the commit block of the group before it, and if
    * its own group will stand in this segment too.
    */
-  #aheadIn(active: SegmentWriter): StagingBuffer | undefined {
-    const [group, staged] = [this.#group, this.#staged]
-    if (this.#active !== active || staged === undefined || staged.used === 0) return undefined
-    if (group !== undefined && !active.isSyncing(group)) return undefined
-    return staged.used <= active.roomIn(this.#options.segmentBytes) ? staged : undefined
+  #aheadIn(segment: SegmentWriter): StagingBuffer | undefined {
+    const staged = this.#staged
+    if (this.#last !== segment || staged === undefined || staged.used === 0 || !this.#isBehind(segment)) {
+      return undefined
+    }
+    return staged.used <= segment.roomIn(this.#options.segmentBytes) ? staged : undefined
   }
 
   /** A group that is written ahead in a segment has to fit there. */
   #fits(batch: StoredBatch): boolean {
+    const [last, staged] = [this.#last, this.#staged]
+    if (staged === undefined || last?.aheadOf(staged) === undefined) return true
+    return staged.used + batchBytes(batch) <= last.roomIn(this.#options.segmentBytes)
+  }
+
+  /** Whether what is staged begins the next segment, and where that begins is known. */
+  get #isNextDue(): boolean {
     const [active, staged] = [this.#active, this.#staged]
-    if (active === undefined || staged === undefined || active.aheadOf(staged) === undefined) return true
-    return staged.used + batchBytes(batch) <= active.roomIn(this.#options.segmentBytes)
+    return this.#next === undefined && active !== undefined && staged !== undefined && this.#isBehind(active)
+      && active.aheadOf(staged) === undefined && staged.used > active.roomIn(this.#options.segmentBytes)
+  }
+
+  /** Opens the next segment while the last group of the active one is synced. A commit tries again what fails, and tells. */
+  get #openAhead(): Effect.Effect<SegmentWriter | undefined> {
+    const opening = Effect.suspend(() =>
+      this.#isNextDue ? Effect.orElseSucceed(this.#open(this.#header()), () => undefined) : Effect.succeed(this.#last)
+    )
+    return Effect.uninterruptible(Semaphore.withPermit(this.#opening, opening))
+  }
+
+  /** The segment that begins behind what is durable: the one that was opened ahead, if it does. */
+  get #opened(): Effect.Effect<SegmentWriter, DiskError> {
+    return Semaphore.withPermit(
+      this.#opening,
+      Effect.suspend(() => {
+        const next = this.#next
+        if (next?.firstIndex === this.#synced.index) return Effect.succeed(next)
+        return Effect.andThen(this.#giveUpNext, this.#open(this.#header()))
+      })
+    )
+  }
+
+  #open(header: SegmentHeader): Effect.Effect<SegmentWriter, DiskError> {
+    return Effect.map(SegmentWriter.open(this.#options, header), (opened) => this.#next = opened)
+  }
+
+  get #discardNext(): Effect.Effect<void> {
+    return Semaphore.withPermit(this.#opening, Effect.suspend(() => this.#giveUpNext))
+  }
+
+  get #giveUpNext(): Effect.Effect<void> {
+    const next = this.#next
+    this.#next = undefined
+    return next === undefined ? Effect.void : next.discard
   }
 
   #append(active: SegmentWriter, group: StagingBuffer): Effect.Effect<void, DiskError> {
@@ -198,10 +257,12 @@ export class TopicWriter {
   /** Begins another segment, with this group. */
   #begin(group: StagingBuffer): Effect.Effect<void, DiskError> {
     return Effect.gen({ self: this }, function*() {
-      const created = yield* SegmentWriter.create(this.#options, this.#header(), group)
+      const created = yield* this.#opened
+      yield* Effect.tapError(created.append(group, this.#before()), () => this.#discardNext)
       yield* this.#cutTail()
       const former = this.#active
       this.#active = created
+      this.#next = undefined
       if (former !== undefined) yield* former.close(false, this.#before())
       this.#segments = [...this.#segments.filter(({ firstIndex }) => firstIndex < this.#synced.index), {
         firstIndex: this.#synced.index,
@@ -261,8 +322,12 @@ export class TopicWriter {
     return { place: this.#synced, orderedMillis: this.#orderedMillis }
   }
 
+  /** Of a segment that begins behind what is durable, or behind the group that the active one is syncing. */
   #header(): SegmentHeader {
     const { declared: { ack, order }, logId, replicaId, term, topic } = this.#options
+    const group = this.#group
+    const syncing = group !== undefined && this.#active?.isSyncing(group) === true ? group : undefined
+    const { index, position } = syncing?.next ?? this.#synced
     return {
       logId,
       replicaId,
@@ -270,10 +335,10 @@ export class TopicWriter {
       order,
       ack,
       term: term(),
-      firstIndex: this.#synced.index,
-      firstPosition: this.#synced.position,
-      orderedMillis: this.#orderedMillis,
-      identities: Object.fromEntries(this.#identities)
+      firstIndex: index,
+      firstPosition: position,
+      orderedMillis: Math.max(this.#orderedMillis, syncing?.orderedMillis ?? 0),
+      identities: Object.fromEntries([...this.#identities, ...syncing?.identities ?? []])
     }
   }
 }
