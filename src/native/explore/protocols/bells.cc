@@ -44,6 +44,25 @@ void twoRing() {
   reader.program.runs([=, sleeper = reader.sleeper] { asked.receiving->receive(*sleeper); });
 }
 
+// Two processes ring one whose thread sleeps on the futex, and calls the event loop. One of them may stand in the midst of a
+// ring while the other rings again and again.
+void twoCall() {
+  const auto region = made(ringGeometry());
+  Attached reader(*region, "reader");
+  Attached writer(*region, "writer", false);
+  Attached other(*region, "other", false);
+  const Asked asked = between(writer, reader);
+  reader.program.runs([=, sleeper = reader.sleeper] { asked.receiving->receive(*sleeper); });
+  writer.program.runs([=] {
+    for (uint64_t i = 0; i < 4; i += 1) {
+      asked.sending->send(i, nullptr);
+      Scheduler::now().giveWay(1'000'000);
+    }
+    asked.sending->writer().close();
+  });
+  other.program.runs([at = other.region] { at->wakeProcesses(sleepsForAll); });
+}
+
 void succeeds(bool remade) {
   const auto region = made(ringGeometry());
   Attached writer(*region, "writer", false, false);
@@ -124,7 +143,11 @@ void looking() {
   for (Attached* one : {&first, &second, &third}) {
     one->program.runs([at = one->region, who, self = &one->program.process()] {
       for (int i = 0; i < 2; i += 1) {
-        if (!at->beginLook(0)) continue;
+        if (!at->beginLook(0)) {
+          const uint32_t looks = at->publication().observe<&SleepLine::looks>(at->sleep());
+          expect(looks == 0, "a process that may not look counts among those that look");
+          continue;
+        }
         expect(*who == nullptr || !(*who)->alive, "two processes look at once");
         *who = self;
         Scheduler::now().giveWay(1'000'000);
@@ -140,6 +163,7 @@ void looking() {
 Protocol bellProtocol() {
   return {"bells", "doorbells: the FIFO that an event loop polls, and the thread that comes to its aid", {
     {"two ring", "two processes ring one, whose FIFO may be full", &byFifo<&twoRing>},
+    {"two call", "the same, where a thread is rung that calls the event loop", &twoCall},
     {"heir", "a process takes the slot and the FIFO of one that a writer has rung", &byFifo<&heir>},
     {"remade", "as heir, where the FIFO was removed meanwhile", &byFifo<&remade>},
     {"elsewhere", "a writer sees no FIFO of the reader", &byFifo<&elsewhere>},
