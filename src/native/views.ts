@@ -299,7 +299,7 @@ export interface NativeRingReader {
   readonly ringBytes: number
 }
 
-/** Whom a ring's writer rings. */
+/** The processes that a ring's writer rings. */
 export interface NativeRingWatch {
   /** The version of the readers' table at which the writer looked through it last, modulo 2^32. */
   readonly version: number

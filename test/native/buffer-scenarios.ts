@@ -182,7 +182,7 @@ const scenarios: Record<string, () => Promise<void>> = {
       assert.throws(() => Reflect.construct(handle.constructor, []), TypeError)
     }
     assert.throws(() => session.info.call(reader as never), TypeError)
-    // A hot method works on its own object, whatever it is called on.
+    // A hot method works on the object that made it: JavaScript may call it on any other one.
     assert.strictEqual(ringReader.available.call(session as never), 40)
     region.close()
     const values: Record<string, () => unknown> = {

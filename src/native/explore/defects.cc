@@ -28,7 +28,7 @@ constexpr Defect allDefects[] = {
     {"a ring without a writer never ends", "ring", "open"},
     {"a position is stored in place ahead of its frames", "ring", "deliver"},
     {"a position is stored in place without a fence", "ring", "wake"},
-    {"nobody is looked for behind a position that is stored in place", "ring", "wake"},
+    {"the writer looks for no sleeper behind a position that it stores", "ring", "wake"},
     {"a sleep word without its bit", "ring", "wake by FIFO"},
     {"the FIFO of a former process is rung", "bells", "remade"},
     {"a ring that no FIFO takes is kept quiet", "bells", "elsewhere"},

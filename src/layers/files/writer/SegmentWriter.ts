@@ -25,6 +25,7 @@ export interface Written {
 export class SegmentWriter {
   readonly path: string
   readonly firstIndex: number
+  readonly term: number
   readonly #place: TopicPlace
   readonly #file: DiskFile
   readonly #scope: Scope.Closeable
@@ -50,6 +51,7 @@ export class SegmentWriter {
   private constructor(place: TopicPlace, file: DiskFile, scope: Scope.Closeable, header: SegmentHeader) {
     this.path = join(place.dir, segmentName(header.firstIndex))
     this.firstIndex = header.firstIndex
+    this.term = header.term
     this.#place = place
     this.#file = file
     this.#scope = scope

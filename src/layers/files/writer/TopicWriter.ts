@@ -230,7 +230,9 @@ export class TopicWriter {
       this.#opening,
       Effect.suspend(() => {
         const next = this.#next
-        if (next?.firstIndex === this.#synced.index) return Effect.succeed(next)
+        // The header was made ahead: a term that began meanwhile is not in it.
+        const begins = next?.firstIndex === this.#synced.index && next.term === this.#options.term()
+        if (next !== undefined && begins) return Effect.succeed(next)
         return Effect.andThen(this.#giveUpNext, this.#open(this.#header()))
       })
     )

@@ -126,7 +126,7 @@ bool Sending::publishInPlace() {
 }
 
 bool Sending::isAwaited() const {
-  if (planted("nobody is looked for behind a position that is stored in place")) return false;
+  if (planted("the writer looks for no sleeper behind a position that it stores")) return false;
   const auto& version = *reinterpret_cast<uint64_t*>(writer_->readersVersionWindow());
   if (memory::loadAcquire(version, {}) != watchedVersion_) return true;
   return std::any_of(watched_.begin(), watched_.end(), [&](uint32_t process) {
