@@ -208,9 +208,48 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
           const leaving = yield* fork(leaver.close)
           yield* staysWaiting(backend, staying)
           hold.held = false
+          // What was held had rung the coordinator's doorbell already: ring it again.
+          yield* sender.swarmMember.noteExit
           yield* joined(backend, leaving)
           const results = yield* joined(backend, staying)
           assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+        })
+    )
+
+    swarmTest(
+      backend,
+      "a processing fence goes on when a member has closed its readers whose request to leave is not read yet",
+      (swarm) =>
+        Effect.gen(function*() {
+          const hold: Hold = { held: false }
+          let hidden = -1
+          const over = (ring: RingPorts["Service"]): RingPorts["Service"] => {
+            // The look that misses the leaver's reader comes ahead of any look at its request.
+            const look = unseen(() => {
+              hold.held &&= hidden === -1
+              return hidden
+            })
+            return look(holding((name) => name.startsWith("control/"), hold)(ring))
+          }
+          const members = yield* joinAll(swarm, 3, (index) => index === 0 ? { over } : {})
+          const [coordinator, leaver, sender] = [at(members, 0), at(members, 1), at(members, 2)]
+          const { begun } = yield* parked(leaver)
+          yield* sender.messenger.send(Tick, 1, { member: leaver.id })
+          yield* begun
+          const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
+          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
+          yield* staysWaiting(backend, staying)
+          hold.held = true
+          const leaving = yield* fork(leaver.coordinator.leave)
+          yield* staysWaiting(backend, staying)
+          assert.isTrue(hold.held)
+          hidden = leaver.id.slot
+          // The cursors of its readers wake the coordinator.
+          yield* sender.messenger.send(Tick, 2, { member: coordinator.id })
+          const results = yield* joined(backend, staying)
+          assert.isFalse(hold.held)
+          assert.deepStrictEqual(results.map(departedOf), [[leaver.id], [leaver.id]])
+          yield* joined(backend, leaving)
         })
     )
 

@@ -24,6 +24,8 @@ export interface RoundParts {
   readonly term: number
   /** False when draining is switched off: every round is then a plain rendezvous. */
   readonly drains: boolean
+  /** Reads that member's pending requests. */
+  readonly hear: (member: MemberId) => void
 }
 
 /**
@@ -38,7 +40,10 @@ export const runRound = Effect.fnUntraced(function*(round: Round, parts: RoundPa
     const targets = parts.drains ? round.targets : []
     // Phase two, the drain. If all targets are reached already, `Drain` starts no fiber.
     const outcome = yield* drained(round, targets, parts)
-    if (outcome instanceof RangeLost) return announce(round, round.broken(outcome, parts.self), parts)
+    if (outcome instanceof RangeLost) {
+      yield* hearFirst(outcome, parts)
+      if (round.changes === changes) return announce(round, round.broken(outcome, parts.self), parts)
+    }
     // Release only if nothing changed meanwhile: no departure, no withdrawal, no amendment. The check and the release
     // are one step, so that a granted withdrawal is never released.
     if (outcome === "reached" && round.changes === changes) {
@@ -66,6 +71,12 @@ const drained = (
     onSuccess: (outcome) => outcome === "changed" ? outcome : "reached"
   })
 }
+
+// A member that no longer reads may have left: it asks to leave before it closes its readers, and closes them even if no
+// answer comes in time. Its request counts before the loss does. Yield first: the coordinator may be in the middle of the
+// same member's requests.
+const hearFirst = ({ member }: RangeLost, { hear }: RoundParts): Effect.Effect<void> =>
+  member === undefined ? Effect.void : Effect.andThen(Effect.yieldNow, Effect.sync(() => hear(member)))
 
 const announce = (round: Round, notice: Released | Broken, { notices }: RoundParts): void => {
   round.phase = "over"

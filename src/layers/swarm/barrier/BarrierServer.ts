@@ -37,6 +37,8 @@ export interface BarrierServerParts {
   readonly term: number
   /** Slots of members that are about to leave: new rounds do not expect them. */
   readonly leaving: ReadonlySet<number>
+  /** Reads that member's pending requests. */
+  readonly hear: (member: MemberId) => void
 }
 
 export class BarrierServer {
@@ -52,14 +54,14 @@ export class BarrierServer {
   #rounds = 0
 
   private constructor(
-    { leaving, membership, mesh, notices, ring, resolved, term }: BarrierServerParts,
+    { hear, leaving, membership, mesh, notices, ring, resolved, term }: BarrierServerParts,
     fork: (running: Effect.Effect<void>) => void
   ) {
     this.#membership = membership
     this.#mesh = mesh
     this.#leaving = leaving
     const drain = new Drain({ mesh, ring, trace: resolved.trace })
-    this.#round = { drain, notices, self: mesh.self, term, drains: resolved.drain === "on" }
+    this.#round = { drain, notices, self: mesh.self, term, drains: resolved.drain === "on", hear }
     this.#fork = fork
   }
 

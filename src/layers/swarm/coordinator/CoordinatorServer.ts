@@ -61,7 +61,7 @@ export class CoordinatorServer {
   readonly #leaving: Set<number>
   readonly #invitations = new InvitationTable()
   readonly #suspects: SuspectDetector
-  readonly #control = new Map<string, RingConsumer>()
+  readonly #control: Map<string, RingConsumer>
   #openings = -1
   #shuttingDown = false
   #hookFailure: Cause.Cause<never> | undefined
@@ -74,6 +74,7 @@ export class CoordinatorServer {
       readonly membership: Membership
       readonly rounds: BarrierServer
       readonly leaving: Set<number>
+      readonly control: Map<string, RingConsumer>
       readonly fibers: FiberMap.FiberMap<string, void, unknown>
       readonly start: Start
       readonly clock: Clock.Clock
@@ -85,6 +86,7 @@ export class CoordinatorServer {
     this.#membership = opened.membership
     this.#rounds = opened.rounds
     this.#leaving = opened.leaving
+    this.#control = opened.control
     this.#fibers = opened.fibers
     this.#start = opened.start
     this.#clock = opened.clock
@@ -113,11 +115,13 @@ export class CoordinatorServer {
     if (options.membership !== undefined) membership.restore(options.membership.state)
     membership.coordinator = mesh.self
     const leaving = new Set<number>()
+    const control = new Map<string, RingConsumer>()
     const server = new CoordinatorServer(options, {
       writer,
       notices,
       membership,
       leaving,
+      control,
       rounds: yield* BarrierServer.make({
         membership,
         mesh,
@@ -125,7 +129,8 @@ export class CoordinatorServer {
         resolved,
         notices,
         term: writer.generation,
-        leaving
+        leaving,
+        hear: ({ slot }) => void control.get(ringNames.control(slot))?.catchUp()
       }),
       fibers,
       start: (key, effect) => void start(key, effect),
