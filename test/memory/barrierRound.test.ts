@@ -34,7 +34,8 @@ const start = Effect.gen(function*() {
   }
   const writer: Pick<NoticeWriter, "toAll"> = { toAll: (notice) => void notices.push(notice) }
   const round = new Round({ id: 1, name: "meet", group: "all", mode: "deliveryFence" }, [1, 2, 3].map(member))
-  const parts = { drain: drain as Drain, notices: writer as NoticeWriter, self: member(1), term: 1, drains: true }
+  const hear = () => {}
+  const parts = { drain: drain as Drain, notices: writer as NoticeWriter, self: member(1), term: 1, drains: true, hear }
   const running = yield* Effect.forkChild(runRound(round, parts), { startImmediately: true })
   return { drained, notices, round, running }
 })
