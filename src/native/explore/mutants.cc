@@ -159,7 +159,7 @@ constexpr Shown shown[] = {
     {"ringBell, ring BellLine.bell", "resumed"},
     {"publishRetention, write TopicLine::Retention.gatingReader", "stopped"},
     {"publishRetention, write TopicLine::Retention.firstEntry", "places"},
-    {"readSealed, loadFence", "outlived"},
+    {"readSealed, loadFence", "asking for room"},
     {"publishRetention, write TopicLine::Retention.unreplicated", "refused"},
     {"publishRetention, write TopicLine::Retention.firstEntry", "watched anew"},
     {"publishRetention, write TopicLine::Retention.firmTrim", "watched anew"},

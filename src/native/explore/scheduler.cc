@@ -17,6 +17,7 @@ namespace {
 constexpr uint64_t stepsMax = 200'000;
 constexpr uint32_t roundsMax = 60;        // how often time may pass because no actor can run
 constexpr uint32_t roundsOfAStop = 6;     // for how many of these rounds a stopped process stays stopped
+constexpr uint64_t nanosOfATurn = 100'000;   // those who give way within so long have given way in one turn
 constexpr uint64_t nanosOfALook = 5'000;  // how long reading the clock takes
 
 }  // namespace
@@ -411,12 +412,22 @@ bool Scheduler::wakeUpLost() {
   return !failure_.empty();
 }
 
+// Lets those go on together that gave way in one turn: each has paused as long as the others had theirs.
+bool Scheduler::goOnTogether(Actor& first) {
+  const uint64_t until = first.deadline + nanosOfATurn;
+  for (Actor* actor : actors_) {
+    if (actor->state == Actor::waiting && actor->givesWay && actor->deadline <= until) expire(*actor);
+  }
+  chosen_ = &first;
+  return true;
+}
+
 // Called when no actor can run: the earliest deadline passes, or a stopped process goes on.
 bool Scheduler::passTime() {
   Actor* first = firstOf([](const Actor& actor) { return actor.deadline != never; });
   roundsOfStop_ += 1;
   if ((first == nullptr || roundsOfStop_ >= roundsOfAStop) && goesOn()) return true;
-  if (first != nullptr && first->givesWay) return expire(*first);
+  if (first != nullptr && first->givesWay) return goOnTogether(*first);
   if (firstOf([](const Actor& actor) { return actor.givesWay; }) == nullptr && wakeUpLost()) return false;
   rounds_ += 1;
   if (first != nullptr && rounds_ < roundsMax) return expire(*first);

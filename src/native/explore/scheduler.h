@@ -145,6 +145,7 @@ class Scheduler {
   Actor* firstOf(Is is) const;
   bool expire(Actor& actor);
   bool goesOn();
+  bool goOnTogether(Actor& first);
   bool wakeUpLost();
   void finish();
   bool passTime();

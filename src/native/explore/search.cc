@@ -254,7 +254,8 @@ class Search {
 
   void meetAhead(const Schedule& base, const std::vector<Chances>& seen, uint32_t mark) {
     if (mark >= seen.size()) return;
-    uint32_t left = 6;
+    // Of a line that was fetched no later load sees more: go back as far as the fetch.
+    uint32_t left = Model::now().hasLines() ? 12 : 6;
     for (size_t i = mark + 1; i-- > 0 && left != 0 && going();) {
       const Chances& at = seen[i];
       if (at.actor != seen[mark].actor || at.others == 0) continue;
@@ -482,14 +483,20 @@ void forgetReached() { reached.clear(); }
 Found search(const Configuration& configuration, const Limits& limits) { return Search(configuration, limits).run(); }
 
 Schedule shrunk(const Configuration& configuration, Schedule schedule) {
-  for (size_t i = 0; i < schedule.size();) {
-    Schedule fewer = schedule;
-    fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-    if (runOnce(configuration, fewer).empty()) {
-      i += 1;
-    } else {
-      schedule = fewer;
-      i = 0;
+  // A failure that goes on for ever takes seconds of a processor to see again.
+  constexpr double patience = 30;
+  const double since = now();
+  for (bool fewer = true; fewer;) {
+    fewer = false;
+    for (size_t i = 0; i < schedule.size() && now() - since < patience;) {
+      Schedule without = schedule;
+      without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+      if (runOnce(configuration, without).empty()) {
+        i += 1;
+      } else {
+        schedule = without;
+        fewer = true;
+      }
     }
   }
   return schedule;

@@ -106,9 +106,11 @@ struct Naming {
     return publishing;
   }
 
-  // Publishes batches up to that sequence, and waits until they are acknowledged, or the session has ended.
-  static uint32_t publishes(Publishing& publishing, uint64_t& sequence, uint64_t end) {
+  // Publishes batches up to that sequence, and waits until they are acknowledged, or the session has ended. Asks for room
+  // meanwhile in so many lanes.
+  static uint32_t publishes(Publishing& publishing, uint64_t& sequence, uint64_t end, uint32_t full = 0) {
     while (publishing.lanes().committedBatches() < end) {
+      for (uint32_t b = 0; b < full; b += 1) publishing.lanes().inFlight(b);
       if (const uint32_t reason = publishing.lanes().endReason(); reason != endNone) return reason;
       if (sequence < end && writes(publishing, sequence)) sequence += 1;
       Scheduler::now().giveWay(pause);
@@ -240,13 +242,13 @@ struct Named {
   }
 
   // Waits for its end by the lease, or until all of its batches are acknowledged; then publishes what was not committed anew.
-  void resumes(Attached& place, const shared_ptr<Publishing>& publishing, uint64_t batches, bool late) {
+  void resumes(Attached& place, const shared_ptr<Publishing>& publishing, uint64_t batches, bool late, uint32_t full) {
     *naming.working += 1;
     place.program.runs([=, naming = naming, region = place.region] {
       if (late) Scheduler::now().giveWay(leaseMillis * 2 * pause);
       if (late) publishing->lanes().publish(0);
       uint64_t next = batches;
-      const uint32_t reason = Naming::publishes(*publishing, next, batches);
+      const uint32_t reason = Naming::publishes(*publishing, next, batches, full);
       if (reason != endNone) naming.goesOnAnew(region, *publishing, batches, reason);
       *naming.working -= 1;
     });
@@ -376,7 +378,7 @@ void rivals() {
 }
 
 // A session misses a batch, outlives its lease, and goes on anew.
-void lease(bool late, bool rival) {
+void lease(bool late, bool rival, uint32_t full = 0) {
   Named log(false, 2, leaseMillis);
   Attached one(*log.region, "one", false, false), other(*log.region, "other", false, false), reader(*log.region, "reader", false, false);
   const auto publishing = log.has(one, 0);
@@ -385,12 +387,13 @@ void lease(bool late, bool rival) {
     publishing->lanes().publish(1);
   });
   log.settles();
-  log.resumes(one, publishing, 4, late);
+  log.resumes(one, publishing, 4, late, full);
   if (rival) log.comes(other, 1);
   log.ends(reader);
   log.serves();
 }
 void outlived() { lease(false, false); }
+void askingForRoom() { lease(false, false, 2); }
 void lateBatch() { lease(true, false); }
 void tooLate() { lease(false, true); }
 
@@ -427,6 +430,7 @@ Protocol identityProtocol() {
     {"half named", "the same, and the process that named that identity died ahead of its last store", &halfNamed},
     {"rivals", "two sessions come at once", &rivals},
     {"outlived", "a session outlives its lease, and goes on anew", &outlived},
+    {"asking for room", "the same while it asks for room: what the end releases is not room of its own", &askingForRoom},
     {"late", "the missing batch comes as the lease ends", &lateBatch},
     {"too late", "a session goes on anew while a newer one comes", &tooLate},
     {"succession", "the server dies in the midst of a fence", &succession},

@@ -403,7 +403,7 @@ void hasItAgain(bool anew) {
     serving->endDead();
     while (!*done && serverOf(*at).state != serverDied) {
       static_cast<void>(at->publication().fullFence());
-      *done = !process->alive && serverOf(*at).own;
+      if (!process->alive && serverOf(*at).own) *done = true;
       Scheduler::now().giveWay(pause);
     }
     for (int i = 0; i < 2 && !*done; i += 1) serving->endDead();
