@@ -6,6 +6,19 @@ import { resolve } from "node:path"
 
 const root = resolve(import.meta.dirname, "../..")
 
+export const protocols = [
+  "ring",
+  "log",
+  "lanes",
+  "claims",
+  "region",
+  "takeover",
+  "identity",
+  "replicas",
+  "cursors",
+  "bells"
+]
+
 export const build = (): void => {
   const { status, stderr } = spawnSync("make", ["-s", "-C", "src/native", "-j2", "native-explore"], {
     cwd: root,

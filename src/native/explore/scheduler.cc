@@ -252,11 +252,10 @@ void Scheduler::decide(Chances& chances, const Step& step) {
   if (best != chances.actor) add(Kind::preempt, best);
 }
 
-// The same where the step blocks. An actor that blocks again in the same step has been decided on already.
+// The same where the step blocks.
 void Scheduler::decideNext() {
   Actor& actor = *current_;
-  if (order_ == nullptr || actor.waitedAt == actor.step) return;
-  actor.waitedAt = actor.step;
+  if (order_ == nullptr) return;
   const Actor* usual = turnAfter(actor.id);
   const uint16_t others = othersThatRun();
   if (usual == nullptr || others == 0) return;
@@ -305,6 +304,10 @@ bool Scheduler::wait(const char* what, uint64_t deadlineNanos) {
   actor.timedOut = false;
   actor.waitsFor = what;
   if (finishing_) return leave(), !actor.timedOut;
+  // An actor that blocks again in the same step has been decided on already: a deviation counts once.
+  const bool isFirst = actor.waitedAt != actor.step;
+  actor.waitedAt = actor.step;
+  if (!isFirst) return leave(), !actor.timedOut;
   decideNext();
   if (const Deviation* d = deviation(Kind::next); d != nullptr && d->to < actors_.size()) {
     chosen_ = actors_[d->to];

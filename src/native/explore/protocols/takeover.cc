@@ -322,11 +322,13 @@ void inherited() {
   Attached standby(*log.region, "standby", false, false);
   log.standsBy(standby, false);
   Attached visitor(*log.region, "visitor", false, false);
-  visitor.program.runs([at = visitor.region, topic = log.topic] {
+  *log.guests += 1;
+  visitor.program.runs([at = visitor.region, topic = log.topic, guests = log.guests] {
     while (newestSeen(*at).number == 1 || serverState(*at) != serverServing) Scheduler::now().giveWay(pause);
     Claim place;
     retry("the place of a dead reader does not come free", [&] { return claimReader(*at, topic, "visitor", place).ok(); }, pause);
     visit(at, place);
+    *guests -= 1;
   });
   log.ends(1);
 }

@@ -99,6 +99,7 @@ struct Log {
   shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
   shared_ptr<uint64_t> acknowledged = make_shared<uint64_t>(0);  // as the publisher believes
   shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
+  shared_ptr<uint32_t> guests = make_shared<uint32_t>(0);  // for whom the log goes on being served
   uint64_t former = 0;  // batches of the publisher's former session, all read
 
   Log(bool mortal, Order order, uint32_t brokers = 1)
@@ -274,13 +275,13 @@ struct Log {
       *acknowledged = all;
     });
     reader.program.runs([=, former = former, taking = taking, done = done, published = published,
-                         acknowledged = acknowledged] {
+                         acknowledged = acknowledged, guests = guests] {
       for (int i = 0; late && *published < all && i < pausesMax; i += 1) Scheduler::now().giveWay(pause);
       while (taking->count() < former + all) {
         taking->take();
         Scheduler::now().giveWay(pause);
       }
-      while (*acknowledged < all) Scheduler::now().giveWay(pause);
+      while (*acknowledged < all || *guests != 0) Scheduler::now().giveWay(pause);
       *done = true;
     });
     atEnd([=, former = former, taking = taking, acknowledged = acknowledged] {
