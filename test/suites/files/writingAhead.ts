@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import { readReplicaFiles } from "../../../src/layers/files/readReplicaFiles.ts"
-import type { TopicFiles } from "../../../src/layers/files/ReplicaFiles.ts"
+import type { ReplicaFiles, TopicFiles } from "../../../src/layers/files/ReplicaFiles.ts"
 import { openSegment } from "../../../src/layers/files/segment/openSegment.ts"
 import { damageOf, verify } from "../../../src/layers/files/verify.ts"
 import { type Disk, DiskError, type DiskFile } from "../../../src/layers/ports/Disk.ts"
@@ -105,18 +105,18 @@ export const writingAhead = (backend: DiskBackend): void => {
     use: (
       topic: TopicFiles,
       log: KnownLog,
-      on: ReturnType<typeof standing> & { readonly test: TestDisk }
+      on: ReturnType<typeof standing> & { readonly test: TestDisk; readonly files: ReplicaFiles }
     ) => Effect.Effect<void, unknown, Scope.Scope>,
     options = oneSegment
   ) =>
     Effect.gen(function*() {
       const test = yield* backend.make
       const log = new KnownLog()
-      const on = { ...standing(test.disk), test }
-      yield* withTopic({ dir: test.dir, disk: on.disk }, (topic) =>
+      const on = standing(test.disk)
+      yield* withTopic({ dir: test.dir, disk: on.disk }, (topic, files) =>
         Effect.gen(function*() {
           yield* fill(topic, log, 5)
-          yield* use(topic, log, on)
+          yield* use(topic, log, { ...on, test, files })
         }), options)
       assert.deepStrictEqual(yield* unnamedOf(test), [])
       // What another process finds is what was committed, and no damage.
@@ -257,6 +257,18 @@ export const writingAhead = (backend: DiskBackend): void => {
           assert.deepInclude({ ...yield* Effect.flip(Fiber.join(committing)) }, { op: "sync", code: "EIO" })
           failSyncs(false)
           assert.strictEqual((yield* topic.commit).index, end)
+          assert.strictEqual(yield* readKnown(topic, log, 0), end)
+        }), fullSegment))
+
+    it.live("a segment that was begun ahead of a new term is given up: the header of the one that takes its place says the term", () =>
+      onStanding((topic, log, { files, test }) =>
+        Effect.gen(function*() {
+          const { committing, end, first } = yield* committingAndNext(topic, log)
+          yield* Fiber.join(committing)
+          yield* files.setTerm(3, { orders: first }, "another region")
+          assert.strictEqual((yield* topic.commit).index, end)
+          const place = { disk: test.disk, dir: `${test.dir}/replica/topics/orders`, logId: "log", topic: "orders" }
+          assert.strictEqual((yield* openSegment(place, first)).header.term, 3)
           assert.strictEqual(yield* readKnown(topic, log, 0), end)
         }), fullSegment))
 
