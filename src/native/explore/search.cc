@@ -225,7 +225,8 @@ class Search {
     }
   }
 
-  // Around a schedule at random: another actor runs at each of the steps that lead to the planted fault, and then a load
+  // Around a schedule at random: another actor runs at each of the steps that lead to the planted fault, or its actor is
+  // stopped there, and then a load
   // sees an older value than it could without it.
   void meet(uint64_t i) {
     if (!begins(i, true)) return;
@@ -274,6 +275,9 @@ class Search {
       met.back() = {at.actor, Kind::preempt, to, at.step};
       if (once(met)) seeOlder(met, std::vector<Chances>(Scheduler::now().seen()));
     }
+    // A stopped actor lets the others have several turns.
+    met.back() = {at.actor, Kind::stop, 0, at.step};
+    if (at.stop && going() && once(met)) seeOlder(met, std::vector<Chances>(Scheduler::now().seen()));
   }
 
   // The deviations of a schedule that it has met before that step.

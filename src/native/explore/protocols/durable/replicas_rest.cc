@@ -79,7 +79,7 @@ void raised() {
   Geometry g = logGeometry();
   g.processes = 8;
   const auto region = made(g);
-  Attached watcher(*region, "watcher", false, false), late(*region, "late watcher", false, false);
+  Attached watcher(*region, "watcher", false, true), late(*region, "late watcher", false, false);
   Attached former(*region, "former server", false, false), server(*region, "server", false, false);
   Attached publisher(*region, "publisher", false, false), place(*region, "replica", false, false);
   const auto servers = make_shared<std::vector<shared_ptr<Sequencer>>>();
@@ -123,9 +123,9 @@ void raised() {
   const auto looks = [=](const Region& at) {
     expect(durabilityOf(at, 0).entries.value_or(0) <= 1, "what is on too few disks is said to be durable");
   };
+  // Not waited for: it may be stopped in the midst of its first look until another epoch has that block.
   watcher.program.runs([=, at = watcher.region] {
     looks(*at);
-    *looked += 1;
     while (!*done) {
       pauses();
       looks(*at);
@@ -137,16 +137,17 @@ void raised() {
     while (disk->entries != 2) pauses();
     looks(*at);
   });
-  former.program.runs([=, at = former.region] {
-    while (*looked != 2) pauses();
+  former.program.runs([=, at = former.region, process = &watcher.program.process()] {
+    while (*looked != 1) pauses();
     serves(at, 0)->stop(true);
     *looked += 1;
-    while (!*done) pauses();
+    while (!*done || process->stopped) pauses();
+    pauses();
     serves(at, 0);
     expect(peek<&ServiceLine::copies>(at->blockHead(4).service) == copiesWordOf(2), "a successor requires fewer disks");
   });
   server.program.runs([=, at = server.region] {
-    while (*looked != 3) pauses();
+    while (*looked != 2) pauses();
     const auto own = serves(at, 2);
     *looked += 1;
     while (disk->entries != 2) {
@@ -157,7 +158,7 @@ void raised() {
     *done = true;
   });
   publisher.program.runs([=] {
-    while (*looked != 4) pauses();
+    while (*looked != 3) pauses();
     expect(publishing->publish(1, nullptr), "there is no room");
   });
   place.program.runs([=] {
