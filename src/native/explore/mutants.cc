@@ -153,6 +153,7 @@ struct Shown {
 constexpr Shown shown[] = {
     {"LaneWriter::close, publish ClientLine.closingGeneration", "withdrawn"},
     {"leftItsPlace, observe ReaderLine.detachedGeneration", "passes on"},
+    {"leftItsPlace, loadFence", "passes on"},
     {"LaneReader::attach, fullFence", "farewell"},
     {"Reading::session, loadFence", "last pass"},
     {"headsOf, observe BlockHead.word", "half served"},
