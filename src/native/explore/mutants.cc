@@ -175,6 +175,7 @@ constexpr Shown shown[] = {
     {"Reading::session, loadFence", "cleared"},
     {"ended, ", "torn"},
     {"copiesOf", "raised"},
+    {"eitherWhole, loadFence", "overtaken"},
     {"readFormer, willRead ServiceLine", "raised"},
     {"readFormer, fullFence (2)", "raised"},
     {"clearIdentity", "remains"},
@@ -197,6 +198,13 @@ Tried showing(const std::string& site, const Tried& tried) {
     });
   };
   std::ranges::copy_if(tried, std::back_inserter(those), shows);
+  if (!those.empty()) return those;
+  // A short search may not have come to the site there.
+  for (const Protocol& protocol : protocols()) {
+    for (const Configuration& one : protocol.configurations) {
+      if (shows(&one)) those.push_back(&one);
+    }
+  }
   return those;
 }
 
