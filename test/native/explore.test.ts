@@ -1,6 +1,6 @@
 /**
  * The native protocols under schedules that the explorer chooses, over simulated memory: a hundred at random of each
- * configuration. `explore.long.test.ts` has all of one deviation.
+ * configuration. `explore.long.test.ts` has those of one deviation.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import { build, explore, protocols } from "./explorer.ts"
