@@ -11,6 +11,7 @@
 #include <set>
 
 #include "coverage.h"
+#include "shrinking.h"
 
 namespace ringfence::explore {
 

@@ -12,6 +12,7 @@
 #include "model.h"
 #include "mutants.h"
 #include "search.h"
+#include "shrinking.h"
 #include "trace.h"
 
 namespace ringfence::explore {

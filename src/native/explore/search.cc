@@ -486,24 +486,4 @@ void forgetReached() { reached.clear(); }
 
 Found search(const Configuration& configuration, const Limits& limits) { return Search(configuration, limits).run(); }
 
-Schedule shrunk(const Configuration& configuration, Schedule schedule) {
-  // A failure that goes on for ever takes seconds of a processor to see again.
-  constexpr double patience = 30;
-  const double since = now();
-  for (bool fewer = true; fewer;) {
-    fewer = false;
-    for (size_t i = 0; i < schedule.size() && now() - since < patience;) {
-      Schedule without = schedule;
-      without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
-      if (runOnce(configuration, without).empty()) {
-        i += 1;
-      } else {
-        schedule = without;
-        fewer = true;
-      }
-    }
-  }
-  return schedule;
-}
-
 }  // namespace ringfence::explore

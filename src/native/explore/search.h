@@ -34,7 +34,5 @@ struct Found {
 Found search(const Configuration& configuration, const Limits& limits);
 // Searches keep, of each configuration, schedules that reach the planted fault. Called where another fault is planted.
 void forgetReached();
-// Shortens a schedule that fails: it fails still, in the same way or another, with as few deviations as possible.
-Schedule shrunk(const Configuration& configuration, Schedule schedule);
 
 }  // namespace ringfence::explore
