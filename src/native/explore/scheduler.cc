@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t stepsMax = 200'000;
 constexpr uint32_t roundsMax = 60;        // how often time may pass because no actor can run
 constexpr uint32_t roundsOfAStop = 6;     // for how many of these rounds a stopped process stays stopped
-constexpr uint64_t nanosOfATurn = 100'000;   // those who give way within so long have given way in one turn
+constexpr uint64_t nanosOfATurn = 100'000;  // those who give way within so long have given way in one turn
 constexpr uint64_t nanosOfALook = 5'000;  // how long reading the clock takes
 
 }  // namespace

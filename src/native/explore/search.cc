@@ -225,9 +225,8 @@ class Search {
     }
   }
 
-  // Around a schedule at random: another actor runs at each of the steps that lead to the planted fault, or its actor is
-  // stopped there, and then a load
-  // sees an older value than it could without it.
+  // Around a schedule at random: at each of the steps that lead to the planted fault another actor runs, or the fault's own
+  // process is stopped. Then a load sees an older value than it could without the fault.
   void meet(uint64_t i) {
     if (!begins(i, true)) return;
     const Schedule base = Scheduler::now().schedule();

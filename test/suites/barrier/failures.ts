@@ -41,6 +41,22 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
     return result
   })
 
+  /** A processing fence that waits for a parked handler of the member `leaver`. `over`: of the coordinator's rings. */
+  const fenceBehind = Effect.fnUntraced(function*(
+    swarm: Parameters<typeof joinAll>[0],
+    over: (ring: RingPorts["Service"]) => RingPorts["Service"]
+  ) {
+    const members = yield* joinAll(swarm, 3, (index) => index === 0 ? { over } : {})
+    const [coordinator, leaver, sender] = [at(members, 0), at(members, 1), at(members, 2)]
+    const { begun } = yield* parked(leaver)
+    yield* sender.messenger.send(Tick, 1, { member: leaver.id })
+    yield* begun
+    const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
+    yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
+    yield* staysWaiting(backend, staying)
+    return { coordinator, leaver, sender, staying }
+  })
+
   describe(`barriers and deaths (${backend.name})`, () => {
     swarmTest(
       backend,
@@ -195,14 +211,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
         Effect.gen(function*() {
           const hold: Hold = { held: false }
           const over = holding((name) => name.startsWith("control/"), hold)
-          const members = yield* joinAll(swarm, 3, (index) => index === 0 ? { over } : {})
-          const [coordinator, leaver, sender] = [at(members, 0), at(members, 1), at(members, 2)]
-          const { begun } = yield* parked(leaver)
-          yield* sender.messenger.send(Tick, 1, { member: leaver.id })
-          yield* begun
-          const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
-          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
-          yield* staysWaiting(backend, staying)
+          const { leaver, sender, staying } = yield* fenceBehind(swarm, over)
           // Let it join and read first, until the coordinator has admitted it.
           hold.held = true
           const leaving = yield* fork(leaver.close)
@@ -231,14 +240,7 @@ export const barrierFailuresSuite = (backend: SwarmBackend): void => {
             })
             return look(holding((name) => name.startsWith("control/"), hold)(ring))
           }
-          const members = yield* joinAll(swarm, 3, (index) => index === 0 ? { over } : {})
-          const [coordinator, leaver, sender] = [at(members, 0), at(members, 1), at(members, 2)]
-          const { begun } = yield* parked(leaver)
-          yield* sender.messenger.send(Tick, 1, { member: leaver.id })
-          yield* begun
-          const staying = yield* fork(enterAll([coordinator, sender], "b", { mode: "processingFence" }))
-          yield* fork(leaver.barrier.enter("b", { mode: "processingFence" }))
-          yield* staysWaiting(backend, staying)
+          const { coordinator, leaver, sender, staying } = yield* fenceBehind(swarm, over)
           hold.held = true
           const leaving = yield* fork(leaver.coordinator.leave)
           yield* staysWaiting(backend, staying)

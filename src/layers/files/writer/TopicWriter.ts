@@ -231,8 +231,7 @@ export class TopicWriter {
       Effect.suspend(() => {
         const next = this.#next
         // The header was made ahead: a term that began meanwhile is not in it.
-        const begins = next?.firstIndex === this.#synced.index && next.term === this.#options.term()
-        if (next !== undefined && begins) return Effect.succeed(next)
+        if (next?.firstIndex === this.#synced.index && next.term === this.#options.term()) return Effect.succeed(next)
         return Effect.andThen(this.#giveUpNext, this.#open(this.#header()))
       })
     )

@@ -62,6 +62,8 @@ export class CoordinatorServer {
   readonly #invitations = new InvitationTable()
   readonly #suspects: SuspectDetector
   readonly #control: Map<string, RingConsumer>
+  /** Reads that member's pending requests. */
+  readonly #hear: (member: MemberId) => void
   #openings = -1
   #shuttingDown = false
   #hookFailure: Cause.Cause<never> | undefined
@@ -75,6 +77,7 @@ export class CoordinatorServer {
       readonly rounds: BarrierServer
       readonly leaving: Set<number>
       readonly control: Map<string, RingConsumer>
+      readonly hear: (member: MemberId) => void
       readonly fibers: FiberMap.FiberMap<string, void, unknown>
       readonly start: Start
       readonly clock: Clock.Clock
@@ -87,6 +90,7 @@ export class CoordinatorServer {
     this.#rounds = opened.rounds
     this.#leaving = opened.leaving
     this.#control = opened.control
+    this.#hear = opened.hear
     this.#fibers = opened.fibers
     this.#start = opened.start
     this.#clock = opened.clock
@@ -116,12 +120,14 @@ export class CoordinatorServer {
     membership.coordinator = mesh.self
     const leaving = new Set<number>()
     const control = new Map<string, RingConsumer>()
+    const hear = ({ slot }: MemberId) => void control.get(ringNames.control(slot))?.catchUp()
     const server = new CoordinatorServer(options, {
       writer,
       notices,
       membership,
       leaving,
       control,
+      hear,
       rounds: yield* BarrierServer.make({
         membership,
         mesh,
@@ -130,7 +136,7 @@ export class CoordinatorServer {
         notices,
         term: writer.generation,
         leaving,
-        hear: ({ slot }) => void control.get(ringNames.control(slot))?.catchUp()
+        hear
       }),
       fibers,
       start: (key, effect) => void start(key, effect),
@@ -334,7 +340,7 @@ export class CoordinatorServer {
 
   // Read its last requests first: an arrival among them has targets that rounds must drain.
   #died(member: MemberId): void {
-    this.#control.get(ringNames.control(member.slot))?.catchUp()
+    this.#hear(member)
     this.#departed(member, "died")
   }
 

@@ -99,7 +99,7 @@ struct Log {
   shared_ptr<uint64_t> published = make_shared<uint64_t>(0);
   shared_ptr<uint64_t> acknowledged = make_shared<uint64_t>(0);  // as the publisher believes
   shared_ptr<bool> done = make_shared<bool>(false);  // all that was published is acknowledged and read
-  shared_ptr<uint32_t> guests = make_shared<uint32_t>(0);  // for whom the log goes on being served
+  shared_ptr<uint32_t> guests = make_shared<uint32_t>(0);  // visitors that the reader waits for: the servers stop behind it
   uint64_t former = 0;  // batches of the publisher's former session, all read
 
   Log(bool mortal, Order order, uint32_t brokers = 1)
