@@ -3,7 +3,7 @@
  * configuration. `explore.long.test.ts` has those of one deviation.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
-import { build, explore, protocols } from "./explorer.ts"
+import { build, explore, leavesPoints, protocols } from "./explorer.ts"
 
 describe.runIf(process.platform === "linux")("the explorer", () => {
   beforeAll(build, 600_000)
@@ -27,7 +27,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
 
     for (const protocol of ["claims", "region", "bells"]) {
       it(
-        `finds no schedule of one deviation that breaks the protocol: ${protocol}, ${model}`,
+        `finds no schedule of one deviation that breaks the protocol, and kills and stops at each point: ${protocol}, ${model}`,
         { timeout: 300_000 },
         () => {
           const { output, status } = explore(
@@ -42,6 +42,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
           )
           assert.strictEqual(status, 0, output)
           assert.match(output, new RegExp(`^${protocol} .* all of 1 `, "m"))
+          assert.deepStrictEqual(leavesPoints(output), [])
         }
       )
     }

@@ -37,3 +37,9 @@ export const explore = (
   })
   return { status, output: stdout + stderr }
 }
+
+/** The configurations in which a process could have been killed or stopped at a point at which no schedule has done so. */
+export const leavesPoints = (output: string): ReadonlyArray<string> =>
+  output.split("\n").filter((line) =>
+    [...line.matchAll(/(\d+) of +(\d+) (?:kills|stops)/g)].some(([, reached, all]) => reached !== all)
+  )

@@ -54,6 +54,12 @@ Entry& entryOf(uint64_t key) {
 
 uint32_t bitOf(const Process& process) { return 1U << (process.id % 32); }
 
+bool adds(uint32_t& mask, const Process& process) {
+  const bool isNew = (mask & bitOf(process)) == 0;
+  mask |= bitOf(process);
+  return isNew;
+}
+
 template <class Mask>
 size_t pairs(Mask mask) {
   size_t count = 0;
@@ -149,8 +155,8 @@ void Coverage::call(const char* name) {
 
 void Coverage::killed(const Process& process) { last->killed |= bitOf(process); }
 void Coverage::stopped(const Process& process) { last->stopped |= bitOf(process); }
-void Coverage::mortal(const Process& process) { last->mortal |= bitOf(process); }
-void Coverage::stoppable(const Process& process) { last->stoppable |= bitOf(process); }
+bool Coverage::mortal(const Process& process) { return adds(last->mortal, process); }
+bool Coverage::stoppable(const Process& process) { return adds(last->stoppable, process); }
 
 void Coverage::plant(const SiteSeen& site, Fault of) {
   plantedKey = (site.place.key() ^ static_cast<uint64_t>(site.verb) << 56) | 1;

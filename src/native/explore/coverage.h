@@ -56,9 +56,9 @@ class Coverage {
   static void call(const char* name);
   static void killed(const Process& process);
   static void stopped(const Process& process);
-  // Called ahead of a step at which a schedule could kill the process, or stop it.
-  static void mortal(const Process& process);
-  static void stoppable(const Process& process);
+  // Called ahead of a step at which a schedule could kill the process, or stop it. True: no schedule has come to this point yet.
+  static bool mortal(const Process& process);
+  static bool stoppable(const Process& process);
 
   static void plant(const SiteSeen& site, Fault fault);
   static void plantNone();

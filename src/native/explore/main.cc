@@ -32,7 +32,7 @@ struct Wanted {
   bool mutants = false;
   bool defects = false;
   bool sites = false;
-  bool open = false;
+  Which which = Which::all;
   bool seeded = false;
   Limits limits;
 };
@@ -40,12 +40,13 @@ struct Wanted {
 int help() {
   std::puts(
       "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
-      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--open] [--jobs N]]\n"
-      "        [--sites] [--defects]\n\n"
+      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--jobs N]\n"
+      "        [--open|--listed]] [--sites] [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
       "  --schedule  runs the one that a failure has printed, and shows each step\n"
       "  --litmus    runs the tests of the memory models themselves\n"
-      "  --mutants   plants each fault of each verb, one of N, those that no page lists, N at a time, and searches for it\n"
+      "  --mutants   plants each fault of each verb, one of N, N at a time, and searches for it: --open those that\n"
+      "              docs/memory-model.md does not list, --listed the others\n"
       "  --sites     tells the sites that no schedule executes\n"
       "  --defects   plants the defects that have names, and searches for them: stores outside of their writer's\n"
       "              lines, cursors that fall; defects of the protocols, or with --model lines write-backs and\n"
@@ -60,8 +61,12 @@ int help() {
 bool read(int count, char** words, Wanted& wanted) {
   for (int i = 1; i < count; i += 1) {
     const std::string word = words[i];
-    if (word == "--sites" || word == "--open") {
-      (word == "--sites" ? wanted.sites : wanted.open) = true;
+    if (word == "--open" || word == "--listed") {
+      wanted.which = word == "--open" ? Which::open : Which::listed;
+      continue;
+    }
+    if (word == "--sites") {
+      wanted.sites = true;
       continue;
     }
     if (word == "--litmus" || word == "--mutants" || word == "--defects") {
@@ -190,7 +195,7 @@ int main(int count, char** words) {
   if (wanted.sites) return executesAll(wanted.limits.seed) ? 0 : 1;
   if (wanted.defects) return defects(wanted.limits) ? 0 : 1;
   if (wanted.mutants) {
-    return mutants({wanted.protocol, wanted.configuration, wanted.site, wanted.every, wanted.open, wanted.jobs, wanted.limits}) ? 0 : 1;
+    return mutants({wanted.protocol, wanted.configuration, wanted.site, wanted.every, wanted.which, wanted.jobs, wanted.limits}) ? 0 : 1;
   }
   return run(wanted);
 }

@@ -233,7 +233,8 @@ class Table {
       if (tried.empty()) continue;
       for (const Fault fault : faultsOf(site->seen)) {
         const Mutant mutant{site, fault, tried};
-        if (wanted_.open && listed(mutant) != nullptr) continue;
+        const bool isListed = listed(mutant) != nullptr;
+        if (wanted_.which == (isListed ? Which::open : Which::listed)) continue;
         if (seen++ % wanted_.every == 0) mutants.push_back(mutant);
       }
     }
@@ -434,7 +435,8 @@ bool mutants(const Mutants& wanted) {
     std::fputs("docs/memory-model.md cannot be read\n", stderr);
     return false;
   }
-  const bool whole = wanted.protocol.empty() && wanted.configuration.empty() && wanted.site.empty() && wanted.every == 1 && !wanted.open;
+  const bool whole = wanted.protocol.empty() && wanted.configuration.empty() && wanted.site.empty() && wanted.every == 1 &&
+                     wanted.which == Which::all;
   const bool executed = !whole || allExecuted(verdicts, wanted.limits.seed);
   Coverage::forget();
   Sites sites;

@@ -1,18 +1,22 @@
 // Plants one fault at a time, at each site of the protocols, and checks whether a schedule finds it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "search.h"
 
 namespace ringfence::explore {
 
+// Of those that docs/memory-model.md lists, and those that it does not.
+enum class Which : uint8_t { all, open, listed };
+
 struct Mutants {
   std::string protocol;       // sites that its configurations execute; all where it is empty
   std::string configuration;  // it alone looks for them; all that execute the site where it is empty
   std::string site;           // sites whose place (file and line) or name has this text, or one of several with `|` between them
   uint32_t every = 1;         // tries one mutant in this many
-  bool open = false;          // leaves out those that docs/memory-model.md lists
+  Which which = Which::all;
   uint32_t jobs = 1;          // judgements at a time
   Limits limits;
 };

@@ -33,6 +33,7 @@ void Scheduler::begin(const Schedule& schedule, bool tracing, Priorities* order)
     schedule_ = schedule;
     seen_.clear();
     marks_.clear();
+    newEndings_.clear();
     failure_.clear();
     if (seen_.capacity() == 0) seen_.reserve(size_t{1} << 16);
   }
@@ -210,9 +211,9 @@ void Scheduler::step(const Step& step) {
     const bool acts = step.what != Step::load;
     const bool mortal = acts && actor.process->mortal;
     const bool stoppable = actor.process->mortal && step.shared;
-    if (mortal) Coverage::mortal(*actor.process);
-    if (stoppable) Coverage::stoppable(*actor.process);
     const OutsideArena outside;
+    if (mortal && Coverage::mortal(*actor.process)) couldEnd(Kind::kill);
+    if (stoppable && Coverage::stoppable(*actor.process)) couldEnd(Kind::stop);
     seen_.push_back({actor.step, step.shared ? othersThatRun() : uint16_t{0}, 0, static_cast<uint8_t>(actor.id), 0, 0, 0, 0,
                      mortal, stoppable, false});
     last_ = &seen_.back();
@@ -222,6 +223,11 @@ void Scheduler::step(const Step& step) {
     return;
   }
   apply();
+}
+
+void Scheduler::couldEnd(Kind how) {
+  newEndings_.push_back(schedule_);
+  newEndings_.back().push_back({static_cast<uint8_t>(current_->id), how, 0, current_->step});
 }
 
 // Whether the schedule deviates at this step. Once its last deviation is met, the chances of other ones are recorded.

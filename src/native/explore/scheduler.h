@@ -121,6 +121,8 @@ class Scheduler {
   bool tracing() const { return tracing_; }
   // The chances at the steps behind the schedule's last deviation.
   const std::vector<Chances>& seen() const { return seen_; }
+  // Schedules that kill or stop a process where this one could have, at points that none had come to before.
+  const std::vector<Schedule>& newEndings() const { return newEndings_; }
   // Notes that the next step has the planted fault. Marks are indices of `seen`.
   void mark();
   const std::vector<uint32_t>& marks() const { return marks_; }
@@ -154,6 +156,7 @@ class Scheduler {
   void leave();
   void end();
   bool meets();
+  void couldEnd(Kind how);
   void decide(Chances& chances, const Step& step);
   void decideNext();
   void apply();
@@ -192,6 +195,7 @@ class Scheduler {
   std::string failure_;
   std::vector<Chances> seen_;
   std::vector<uint32_t> marks_;
+  std::vector<Schedule> newEndings_;
   Chances* last_ = nullptr;
   Priorities* order_ = nullptr;
 };

@@ -61,6 +61,10 @@ class Search {
         prioritise();
       }
     }
+    // A kill or a stop at a point that only deviations reach is one deviation more. What it leads to has such points as well.
+    for (size_t i = 0; i < endings_.size() && going(); i += 1) {
+      if (endings_[i].size() > limits_.deviations) once(Schedule(endings_[i]));
+    }
     if (found_.failure.empty()) Meetings::keep(&configuration_);
     found_.seconds = now() - began_;
     return found_;
@@ -76,6 +80,7 @@ class Search {
     const std::string failure = runOnce(configuration_, schedule, false, order);
     found_.schedules += 1;
     found_.steps += Scheduler::now().steps();
+    for (const Schedule& ending : Scheduler::now().newEndings()) endings_.push_back(ending);
     if (failure.empty()) return noteReached(), true;
     found_.failure = failure;
     found_.schedule = Scheduler::now().schedule();
@@ -475,6 +480,7 @@ class Search {
   Found found_;
   std::vector<Chances> first_;  // of the schedule without deviations
   std::vector<uint32_t> firstMarks_;
+  std::vector<Schedule> endings_;  // one for each point at which a process could be killed or stopped
   double began_ = 0;
   uint64_t draws_ = 0;
 };
