@@ -165,8 +165,9 @@ const groupRow = (name: string, figure: FigureSummary | undefined): ReadonlyArra
     : [row(name, ranged(figure.groupBytes, (bytes) => formatBytes(Math.round(bytes))))]
 
 const ackRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> => {
-  if (figure?.log === undefined) return []
-  const { p50, p99 } = figure.log.latencyMicros
+  const latency = figure?.log?.latencyMicros ?? figure?.pacedMicros
+  if (latency === undefined) return []
+  const { p50, p99 } = latency
   return [row(name, `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}`)]
 }
 
@@ -182,11 +183,17 @@ const durableRows = (summary: Summary): ReadonlyArray<string> => {
     ...ackRow("durable latency at half the rate", at(keys.durableLoad)),
     ...syncRow("p99 of a replica's sync meanwhile", at(keys.durableLoad)),
     ...ratioRow(`p99 / (${formatMicros(defaultSyncMillis * 1000)} + 2 such syncs)`, summary.durableOfBound, "goal: 1"),
+    ...ackRow("plain writers at that rate", at(keys.plainLoad)),
+    ...syncRow("p99 of their syncs", at(keys.plainLoad)),
+    ...ratioRow("their p99 / its bound", summary.plainOfBound, "for comparison"),
+    ...ratioRow("p99, log / plain writers", summary.durableOfPaced, "for comparison"),
     ...ackRow("ordered alone, latency", at(keys.orderedAlone)),
     ...ackRow("ordered beside ordered, latency", at(keys.orderedBesideOrdered)),
+    ...ackRow("ordered beside files, latency", at(keys.orderedBesideFiles)),
     ...ackRow("ordered beside durable, latency", at(keys.orderedBeside)),
     ...ratioRow("p50 beside durable / alone", summary.besideOfAlone, "goal: 1.05"),
     ...ratioRow("p50 beside durable / beside ordered", summary.besideOfOrdered, "for comparison"),
+    ...ratioRow("p50 beside durable / beside files", summary.besideOfFiles, "for comparison"),
     ...rateRow("plain reader, cold", at(keys.plainCold)),
     ...rateRow("history, cold", at(keys.cold)),
     ...ratioRow("history / plain reader, cold", summary.historyOfPlain.cold, "goal: 0.7"),

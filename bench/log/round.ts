@@ -15,6 +15,7 @@ import {
   type LogError,
   logFigure,
   mainScenario,
+  pacedFiles,
   plainFiles,
   type Scenario
 } from "./scenarios.ts"
@@ -46,9 +47,11 @@ export const keys = {
   plainAfter: "plain files, after",
   durable: "log, durable",
   durableLoad: "log, durable, half the rate",
+  plainLoad: "plain files, half the rate",
   orderedAlone: "ordered, alone",
   orderedBeside: "ordered, beside durable",
   orderedBesideOrdered: "ordered, beside ordered",
+  orderedBesideFiles: "ordered, beside plain files",
   ...historyKeys,
   steadyPeak: "log, durable, before the steady load",
   steady: "log, durable, 60 s",
@@ -96,9 +99,10 @@ export const measureRound = Effect.fnUntraced(function*(
 
 type Measuring = Measurement<Figure, LogError, ChildProcessSpawner>
 
-/** The disk bounds these, and not the way between the cores. */
+/** The disk bounds these, or how many processes share the cores, and not the way between the cores. */
 const placed = (name: GroupName, main: Scenario) => {
   switch (name) {
+    case "beside":
     case "durable":
     case "steady":
       return anyhow(measurementsOf(name, main))
@@ -140,7 +144,9 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
       const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 4 } as const
       const plain = (key: string): Measuring => () => plainFiles(key, durable)
       const half = openLoop(durable, 0.5, keys.durable, keys.durableLoad, durableSeconds)
-      return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half]
+      const plainHalf: Measuring = (before) =>
+        pacedFiles(keys.plainLoad, { ...durable, recordsPerSecond: rateOf(before, keys.durable) / 2 }, durableSeconds)
+      return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half, plainHalf]
     }
     // Each twice, in mirrored order. The rates are far below what two cores can do.
     case "beside": {
@@ -150,7 +156,13 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
       const beside = (key: string, ack: BenchAck) =>
         log(key, { ...load, beside: { ack, recordsPerSecond: besideRates.beside } })
       const [durable, ordered] = [beside(keys.orderedBeside, "durable"), beside(keys.orderedBesideOrdered, "ordered")]
-      return [alone, ordered, durable, durable, ordered, alone]
+      // What the replicas' writing alone takes from the others, without the replicas.
+      const files = log(keys.orderedBesideFiles, {
+        ...load,
+        beside: { ack: "ordered", recordsPerSecond: besideRates.beside },
+        besideFiles: besideRates.beside * main.recordBytes
+      })
+      return [alone, ordered, files, durable, durable, files, ordered, alone]
     }
     case "steady": {
       const durable = { ...main, ack: "durable", totalBytes: main.totalBytes / 2, keepsBytes: steadyKeeps } as const
@@ -200,11 +212,13 @@ const openLoop = (
   seconds = latencySeconds
 ): Measuring =>
 (before) => {
-  const topRate = before.find((figure) => figure.key === top)?.recordsPerSecond ?? 0
-  const recordsPerSecond = load * topRate
+  const recordsPerSecond = load * rateOf(before, top)
   const totalBytes = Math.ceil(recordsPerSecond * seconds) * main.recordBytes
   return logFigure({ ...main, key, recordsPerSecond, totalBytes })
 }
+
+const rateOf = (before: ReadonlyArray<Figure>, top: string): number =>
+  before.find((figure) => figure.key === top)?.recordsPerSecond ?? 0
 
 const describeFigure = ({ gigabytesPerSecond, key, log }: Figure): string => {
   const latency = log === undefined || log.latencyMicros.samples === 0

@@ -6,7 +6,7 @@ import type { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import type * as Scope from "effect/Scope"
 import { join } from "node:path"
 import { defaultGeometry } from "../../src/layers/CxlMemory.ts"
-import { defaultSyncBytes } from "../../src/layers/files/replica/replicaOptions.ts"
+import { defaultSyncBytes, defaultSyncMillis } from "../../src/layers/files/replica/replicaOptions.ts"
 import type { DiskError } from "../../src/layers/ports/Disk.ts"
 import { planRegion } from "../../src/programs/cli/region-plan.ts"
 import type { RunStalled } from "../../src/programs/log-trial/monitor.ts"
@@ -22,6 +22,7 @@ import type { TopicError } from "../../src/services/schema/Topic.ts"
 import type { HistoryUnreadable } from "../../src/services/Subscriber.ts"
 import type { Fold } from "../harness/checksum.ts"
 import * as Machine from "../machine/Machine.ts"
+import * as PacedFiles from "../machine/PacedFiles.ts"
 import * as PlainFiles from "../machine/PlainFiles.ts"
 import { type BenchAck, type BenchOrder, BenchPublisher, BenchSubscriber, benchTopic } from "./jobs.ts"
 
@@ -45,6 +46,8 @@ export interface Scenario {
   readonly recordsPerSecond: number
   /** Another topic, to which another process offers so many records a second meanwhile. */
   readonly beside?: { readonly ack: BenchAck; readonly recordsPerSecond: number } | undefined
+  /** Plain writers, as many as there would be replicas, to which so many bytes a second come in meanwhile. */
+  readonly besideFiles?: number | undefined
   /** Bytes that each replica keeps, if not all. */
   readonly keepsBytes?: number | undefined
 }
@@ -67,6 +70,8 @@ export interface Figure {
   /** The reader's sum equals the writer's, and no batch was out of order. */
   readonly agrees: boolean
   readonly log: LogFigure | undefined
+  /** Of plain writers at a given rate: from the moment in which a byte came in until each file had it on the disk. */
+  readonly pacedMicros?: Percentiles | undefined
   /** How long a sync of one group took: of plain files, or of the replicas meanwhile. */
   readonly syncMicros?: Percentiles | undefined
   /** Of replicas: bytes of records that they synced at once, on average. */
@@ -140,6 +145,10 @@ export const logFigure = Effect.fnUntraced(function*(
   const folders = isDurable
     ? yield* benchFolders(replicaCount, Math.min(scenario.totalBytes, keepsBytes ?? Infinity))
     : undefined
+  const { besideFiles } = scenario
+  const paced = besideFiles === undefined
+    ? undefined
+    : yield* pacedWriters(besideFiles, scenario.totalBytes / recordBytes / scenario.recordsPerSecond + besideSeconds)
   const region = yield* planRegion(`bench-${process.pid}`, {
     brokers: scenario.brokers,
     clients: sessions + beside.length,
@@ -177,8 +186,9 @@ export const logFigure = Effect.fnUntraced(function*(
       ...beside.map((job) => ({ ...job, region: region.name, name: "subscriber-beside", fold: scenario.fold }))
     ],
     replicas: folders && replicaJobs(region.name, folders.dirs, keepsBytes),
-    beginning: folders?.beginning
+    beginning: folders?.beginning ?? paced?.begin
   })
+  if (paced !== undefined) yield* paced.written
   return figureOf(scenario, records, outcome)
 }, Effect.scoped)
 
@@ -207,10 +217,40 @@ export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes
   return figure
 }, Effect.scoped)
 
+/**
+ * The same at the rate of a log that is offered less than it can carry: what comes in during an interval is written and synced,
+ * as a replica does.
+ */
+export const pacedFiles = Effect.fnUntraced(function*(key: string, scenario: Scenario, seconds: number) {
+  const bytesPerSecond = scenario.recordsPerSecond * scenario.recordBytes
+  const { begin, written } = yield* pacedWriters(bytesPerSecond, seconds)
+  yield* begin
+  const { cores, latencyMicros, syncMicros } = yield* written
+  const figure: Figure = {
+    key,
+    gigabytesPerSecond: bytesPerSecond / 1e9,
+    recordsPerSecond: scenario.recordsPerSecond,
+    agrees: true,
+    log: undefined,
+    pacedMicros: latencyMicros,
+    syncMicros,
+    writerCores: cores
+  }
+  return figure
+}, Effect.scoped)
+
 // --- internal ---
 
 const copiesMeasured = 3
 const replicaCount = 2
+
+/** They are ready, and write once they are begun. */
+const pacedWriters = Effect.fnUntraced(function*(bytesPerSecond: number, seconds: number) {
+  const { beginning, dirs } = yield* benchFolders(replicaCount, bytesPerSecond * seconds)
+  const options = { dirs, bytesPerSecond, seconds, intervalMillis: defaultSyncMillis, warmupBytes }
+  const { begin, written } = yield* PacedFiles.start(options)
+  return { begin: Effect.andThen(beginning, begin), written }
+})
 
 /** Folders for files of so many bytes each, and what gives these memory that is warm, just before they are written. */
 export const benchFolders = (count: number, bytes: number) =>

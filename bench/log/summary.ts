@@ -2,6 +2,7 @@
  * Computes medians and ranges over the rounds of a benchmark, separately for each placement.
  */
 import { defaultSyncMillis } from "../../src/layers/files/replica/replicaOptions.ts"
+import type { Percentiles } from "../../src/programs/measure/latency.ts"
 import { type Spread, spreadOf } from "../../src/programs/measure/spread.ts"
 import type { Placement } from "../machine/placement.ts"
 import { type Group, type GroupName, keys, type Round } from "./round.ts"
@@ -11,6 +12,8 @@ export interface FigureSummary {
   readonly gigabytesPerSecond: Spread
   readonly recordsPerSecond: Spread
   readonly log: LogSummary | undefined
+  /** Of plain writers at a given rate. */
+  readonly pacedMicros: { readonly p50: Spread; readonly p99: Spread } | undefined
   /** 99th percentile of the syncs: of plain files, or of the replicas. */
   readonly syncMicros: Spread | undefined
   readonly groupBytes: Spread | undefined
@@ -46,12 +49,17 @@ export interface Summary {
    * in that run, as its own 99th percentile of them is.
    */
   readonly durableOfBound: Spread | undefined
+  /** The same of plain writers at that rate, with their own syncs; and the log's 99th percentile divided by theirs. */
+  readonly plainOfBound: Spread | undefined
+  readonly durableOfPaced: Spread | undefined
   /**
    * p50 of an acknowledgement of an `ordered` topic beside a durable one, divided by that of the topic alone, and by that beside
    * another ordered one with the same load: more processes share the same cores.
    */
   readonly besideOfAlone: Spread | undefined
   readonly besideOfOrdered: Spread | undefined
+  /** The same beside another ordered one and plain writers of what the replicas would write. */
+  readonly besideOfFiles: Spread | undefined
   /** The rate of reading history divided by that of a plain reader of the same files. */
   readonly historyOfPlain: { readonly cold: Spread | undefined; readonly warm: Spread | undefined }
   /** `ofCopyLimit` for small messages. */
@@ -86,8 +94,11 @@ const summaryOf = (placement: Summary["placement"], groups: ReadonlyArray<Group>
     ofFlushedCopy: ratio(groups, "flushed", [keys.flushed], [keys.flushedCopyBefore, keys.flushedCopyAfter]),
     ofPlainFiles: ratio(groups, "durable", [keys.durable], [keys.plainBefore, keys.plainAfter]),
     durableOfBound: spreadOf(figures.filter(({ key }) => key === keys.durableLoad).flatMap(ofBound)),
+    plainOfBound: spreadOf(figures.filter(({ key }) => key === keys.plainLoad).flatMap(ofBound)),
+    durableOfPaced: ratio(groups, "durable", [keys.durableLoad], [keys.plainLoad], lateLatency),
     besideOfAlone: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedAlone], medianLatency),
     besideOfOrdered: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedBesideOrdered], medianLatency),
+    besideOfFiles: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedBesideFiles], medianLatency),
     historyOfPlain: {
       cold: ratio(groups, "history", [keys.cold], [keys.plainCold]),
       warm: ratio(groups, "history", [keys.warm], [keys.plainWarm])
@@ -115,10 +126,10 @@ const ratio = (
 }
 
 /** How long a record may wait for its group, and for the syncs of the group before and its own. */
-const ofBound = ({ log, syncMicros }: Figure): ReadonlyArray<number> =>
-  log === undefined || syncMicros === undefined
-    ? []
-    : [log.latencyMicros.p99 / (1000 * defaultSyncMillis + 2 * syncMicros.p99)]
+const ofBound = (figure: Figure): ReadonlyArray<number> =>
+  figure.syncMicros === undefined ? [] : [lateLatency(figure) / (1000 * defaultSyncMillis + 2 * figure.syncMicros.p99)]
+
+const lateLatency = ({ log, pacedMicros }: Figure): number => (log?.latencyMicros ?? pacedMicros)?.p99 ?? NaN
 
 const medianLatency = ({ log }: Figure): number => log?.latencyMicros.p50 ?? NaN
 
@@ -132,10 +143,16 @@ const figureSummary = (figures: ReadonlyArray<Figure>): FigureSummary | undefine
     gigabytesPerSecond,
     recordsPerSecond,
     log: logSummary(figures.flatMap(({ log }) => log ?? [])),
+    pacedMicros: pacedSummary(figures.flatMap(({ pacedMicros }) => pacedMicros ?? [])),
     syncMicros: spreadOf(figures.flatMap(({ syncMicros }) => syncMicros?.p99 ?? [])),
     groupBytes: spreadOf(figures.flatMap(({ groupBytes }) => groupBytes ?? [])),
     writerCores: spreadOf(figures.flatMap(({ writerCores }) => writerCores ?? []))
   }
+}
+
+const pacedSummary = (latencies: ReadonlyArray<Percentiles>) => {
+  const [p50, p99] = [spreadOf(latencies.map(({ p50 }) => p50)), spreadOf(latencies.map(({ p99 }) => p99))]
+  return p50 === undefined || p99 === undefined ? undefined : { p50, p99 }
 }
 
 const longestOf = (lags: ReadonlyArray<number>, third: number): number => {

@@ -62,8 +62,14 @@ export type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | To
 /** How often it looks for what does not wake it. */
 const idleMillis = 100
 
-/** How long it may wait at most before it looks for more behind what it has. */
-const laterMillisMax = 2
+/** While batches come in it looks for more about as often as so many bytes have come: each look costs as much as copying some. */
+const lookBytes = 512 * 1024
+
+/** The shortest pause between two such looks. The longest is half the time after which a group is synced. */
+const pauseMillisMin = 1
+
+/** So little waits that a commit begins behind the copying of what has come since the last look. */
+const littleBytes = 1024 * 1024
 
 const tellFailure = ({ condition }: Member, error: WritingError): void => {
   switch (error._tag) {
@@ -86,8 +92,10 @@ interface Drive {
   readonly scope: Scope.Scope
   readonly disk: DiskWork
   lookedMillis: number
-  /** Whether the last turn appended what was new. */
-  hasAppended: boolean
+  /** What was appended since it waited last. */
+  appendedBytes: number
+  /** How long it waits before it looks for more behind what it has. */
+  laterMillis: number
 }
 
 const writing = (
@@ -100,7 +108,16 @@ const writing = (
     yield* onOpen
     const scope = yield* Effect.scope
     const disk = new DiskWork(work, member, files, scope, yield* Clock.currentTimeMillis)
-    const drive: Drive = { work, member, files, scope, disk, lookedMillis: -Infinity, hasAppended: false }
+    const drive: Drive = {
+      work,
+      member,
+      files,
+      scope,
+      disk,
+      lookedMillis: -Infinity,
+      appendedBytes: 0,
+      laterMillis: pauseMillisMin
+    }
     yield* following(drive).pipe(Effect.ensuring(disk.stop))
   })
 
@@ -121,8 +138,8 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
   Effect.gen(function*() {
     const { disk, member } = drive
     yield* followTopics(drive)
-    // Ahead of the copying: the disk is not to wait for that.
-    let begun = yield* disk.begin(false)
+    // Ahead of the copying, where that may be much: the disk is not to wait for it.
+    let begun = member.waitingBytes >= littleBytes && (yield* disk.begin(false))
     const waitingBytes = member.waitingBytes
     let [isFull, moved] = [false, false]
     for (const follower of member.followers.values()) {
@@ -132,7 +149,7 @@ const turn = (drive: Drive): Effect.Effect<"more" | "full" | "all", WritingError
       isFull = isFull || found === "full"
       moved = moved || found === "more"
     }
-    drive.hasAppended = member.waitingBytes > waitingBytes
+    drive.appendedBytes += member.waitingBytes - waitingBytes
     if (yield* disk.begin(isFull)) begun = true
     yield* disk.writeAhead
     if (disk.hasFailed) return "full"
@@ -187,6 +204,18 @@ const hasNewTopic = (drive: Drive): boolean =>
     return isNew
   })
 
+/** Longer where little came since the last look, shorter where much did. */
+const setPause = (drive: Drive): void => {
+  const { appendedBytes, laterMillis, member } = drive
+  const wanted = appendedBytes < lookBytes / 2
+    ? 2 * laterMillis
+    : appendedBytes > lookBytes
+    ? laterMillis / 2
+    : laterMillis
+  drive.laterMillis = Math.max(pauseMillisMin, Math.min(wanted, member.options.syncMillis / 2))
+  drive.appendedBytes = 0
+}
+
 const waiting = (drive: Drive, found: "full" | "all"): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { disk, member, work } = drive
@@ -197,16 +226,15 @@ const waiting = (drive: Drive, found: "full" | "all"): Effect.Effect<void> =>
       [...member.followers.values()].some((follower) => follower.hasMore()) || hasNewTopic(drive) || disk.hasCursors()
         ? true :
         undefined
-    const looksLater = drive.hasAppended && (member.waitingBytes > 0 || disk.isBusy)
+    const looksLater = drive.appendedBytes > 0 && (member.waitingBytes > 0 || disk.isBusy)
+    setPause(drive)
     const changed = found === "full" || looksLater
       ? Effect.never
       // The log's end is told by `ending`: until then a lost log is only waited for.
       : Effect.catch(work.log.waiter.until(hasMore), () => Effect.never)
     // While batches come in it looks now and then for more, and no sequencer need ring it for each: the next commit is not yet
     // due, or has to wait for the disk.
-    const laterMillis = found === "full" || !looksLater
-      ? idleMillis
-      : Math.min(Math.max(1, member.options.syncMillis / 8), laterMillisMax)
+    const laterMillis = found === "full" || !looksLater ? idleMillis : drive.laterMillis
     const woken = Effect.andThen(member.woken.await, Effect.sync(() => member.woken.closeUnsafe()))
     const answered = disk.isBusy ? disk.ended : Effect.never
     yield* Effect.raceAllFirst([changed, answered, woken, ending, Effect.sleep(Math.min(leftMillis, laterMillis))])
