@@ -98,7 +98,7 @@ std::string functionOf(const Place& place) {
 
 const char* nameOf(Verb verb) {
   constexpr const char* names[] = {"read",       "write",     "publish",   "observe", "readBytes", "writeBytes", "wrote", "willRead",
-                                   "storeFence", "loadFence", "fullFence", "ring",    "take"};
+                                   "storeFence", "loadFence", "fullFence", "ring",    "take",    "raise",     "lower"};
   return names[static_cast<uint8_t>(verb)];
 }
 

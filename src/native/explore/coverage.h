@@ -13,7 +13,7 @@ struct Process;
 struct Word;
 
 enum class Verb : uint8_t {
-  read, write, publish, observe, readBytes, writeBytes, wrote, willRead, storeFence, loadFence, fullFence, ring, take
+  read, write, publish, observe, readBytes, writeBytes, wrote, willRead, storeFence, loadFence, fullFence, ring, take, raise, lower
 };
 const char* nameOf(Verb verb);
 

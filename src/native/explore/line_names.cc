@@ -70,6 +70,8 @@ void addHeader() {
   ADD_PART(Header, geometry, "Geometry", 0, 1);
   ADD_PART(Header, birth, "BirthLine", 0, 1);
   ADD_PART(Header, topicWishes, "TopicWishes", 0, 1);
+  using Waiters = std::remove_extent_t<decltype(Header::cursorWaiters)>;
+  add<Waiters>("CursorWaiters", offsetof(Header, cursorWaiters), sizeof(Waiters), cursorWaiterLines);
 }
 
 // Lines that lie in a row.

@@ -127,6 +127,26 @@ uint64_t clear(const Word& word, Fault fault) {
   return before;
 }
 
+// Changes a word in one step by what was there, and returns what is there now. A mutant does it in two steps, or not at all.
+template <class Next>
+uint64_t change(Verb verb, const Word& word, const Site& site, Next next) {
+  const Fault fault = enter(site, verb);
+  step(Step::store, &word);
+  if (fault == Fault::none) Model::now().fullFence();
+  if (fault != Fault::none) Model::now().owe(Model::Owed::now);
+  const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
+  const uint64_t value = next((known & word.mask) >> shiftOf(word));
+  Trace::verb(verb, word, value, site);
+  StoreChecks::look(word, value << shiftOf(word), true, true);
+  if (fault == Fault::torn) {
+    step(Step::call, &word);
+    Model::now().store(word, value << shiftOf(word), false);
+  } else if (fault == Fault::none) {
+    Model::now().exchange(word, value << shiftOf(word));
+  }
+  return value;
+}
+
 // The words of a range of bytes, and the bytes of it that lie in each.
 template <class Each>
 void eachWord(const void* at, size_t bytes, Each each) {
@@ -176,22 +196,15 @@ void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Sit
 }
 
 uint64_t incrementWord(void* at, uint32_t bytes, const Site& site) {
-  const Fault fault = enter(site, Verb::ring);
-  const Word word = wordAt(at, bytes);
-  step(Step::store, &word);
-  if (fault == Fault::none) Model::now().fullFence();
-  if (fault != Fault::none) Model::now().owe(Model::Owed::now);
-  const uint64_t known = fault == Fault::torn ? Model::now().load(word, false) : Model::now().peek(word);
-  const uint64_t before = (known & word.mask) >> shiftOf(word);
-  Trace::verb(Verb::ring, word, before + 1, site);
-  StoreChecks::look(word, (before + 1) << shiftOf(word), true, true);
-  if (fault == Fault::torn) {
-    step(Step::call, &word);
-    Model::now().store(word, (before + 1) << shiftOf(word), false);
-  } else if (fault == Fault::none) {
-    Model::now().exchange(word, (before + 1) << shiftOf(word));
-  }
-  return before + 1;
+  return change(Verb::ring, wordAt(at, bytes), site, [](uint64_t value) { return value + 1; });
+}
+
+void raise(uint64_t& word, uint64_t bits, const Site& site) {
+  change(Verb::raise, wordAt(&word, sizeof(word)), site, [bits](uint64_t value) { return value | bits; });
+}
+
+void lower(uint64_t& word, uint64_t bits, const Site& site) {
+  change(Verb::lower, wordAt(&word, sizeof(word)), site, [bits](uint64_t value) { return value & ~bits; });
 }
 
 uint32_t take(uint32_t& bits, const Site& site) {

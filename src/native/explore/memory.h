@@ -13,6 +13,8 @@ namespace ringfence::memory {
 uint64_t loadWord(const void* at, uint32_t bytes, bool acquire, const Site& site);
 void storeWord(void* at, uint32_t bytes, uint64_t value, bool release, const Site& site);
 uint64_t incrementWord(void* at, uint32_t bytes, const Site& site);
+void raise(uint64_t& word, uint64_t bits, const Site& site);
+void lower(uint64_t& word, uint64_t bits, const Site& site);
 
 void copyOut(void* to, const void* from, size_t bytes, const Site& site);
 void copyIn(void* to, const void* from, size_t bytes, const Site& site);

@@ -42,6 +42,8 @@ std::vector<Fault> faultsOf(const SiteSeen& site) {
       return lines ? std::vector<Fault>{Fault::dropped} : faults;
     case Verb::ring:
     case Verb::take:
+    case Verb::raise:
+    case Verb::lower:
       return lines ? std::vector<Fault>{Fault::dropped} : std::vector<Fault>{Fault::torn, Fault::dropped};
     default:
       return faults;

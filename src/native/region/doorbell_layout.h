@@ -42,4 +42,16 @@ struct SleepLine {
 
 template <> struct OwnerOf<SleepLine> { using Role = role::Sleeper; };
 
+constexpr uint32_t cursorWaiterLines = 8;
+constexpr uint32_t slotsOfWaiterLine = 64;
+
+// Written by processes that sleep until a ring's reader progresses, each of which changes its own bit in one atomic step.
+// Read by each process that has published a reader's cursors, which looks at the sleep words of these slots alone.
+struct CursorWaiters {
+  uint64_t slots;  // bit n: the process in slot 64 × line + n sleeps for that, or has not slept for anything else since
+  uint64_t reserved[7];
+};
+
+template <> struct OwnerOf<CursorWaiters> { using Role = role::Sleeper; };
+
 }  // namespace ringfence

@@ -1,5 +1,7 @@
 #include "doorbells.h"
 
+#include <bit>
+
 #include "epochs.h"
 #include "futex.h"
 #include "planted.h"
@@ -8,6 +10,8 @@
 namespace ringfence {
 
 namespace {
+
+static_assert(processesMax == cursorWaiterLines * slotsOfWaiterLine);
 
 // An eventcount. Of several publishers one takes the sleep word with all its bits, and only that one rings: so each
 // sleep costs at most one system call, and a sleeper that died costs one ever. The others rely on it, because a woken
@@ -47,6 +51,39 @@ Rung Region::wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) 
   HostLine<SleepLine>& sleep = process(slot).sleep;
   if (!takes(publication_, fenced, sleep, reasons)) return Rung::notAsleep;
   return ringOne(process(slot).bell, slot, publication_.observe<&SleepLine::fifo>(sleep));
+}
+
+// SYNC: the full fence orders a reader's cursors against the read of the waiters' bits; a waiter sets its bit, and its sleep
+// word, ahead of the fence behind which it looks at the cursors (Waiter::arm). One of the two sees the other. A bit that
+// stands for a process which does not sleep for cursors costs a look at its sleep word. It is left as it is: its process,
+// which finds it set, may be about to rely on it.
+void Region::wakeCursorWaiters(const Fenced& fenced) const {
+  const uint32_t lines = (layout_.geometry.processes + slotsOfWaiterLine - 1) / slotsOfWaiterLine;
+  for (uint32_t i = 0; i < lines; i += 1) {
+    HostLine<CursorWaiters>& line = header().cursorWaiters[i];
+    for (uint64_t left = publication_.observeBehind<&CursorWaiters::slots>(fenced, line); left != 0; left &= left - 1) {
+      const auto bit = static_cast<uint32_t>(std::countr_zero(left));
+      const Rung rung = wakeProcess(fenced, i * slotsOfWaiterLine + bit, sleepsForCursor);
+      if (rung != Rung::notAsleep || !planted("a ringer takes a waiter's bit back")) continue;
+      publication_.lower<&CursorWaiters::slots>(role::Sleeper(), line, uint64_t{1} << bit);
+    }
+  }
+}
+
+// SYNC: the bit is set ahead of the fence that follows (Waiter::arm); pairs with the read of it in
+// Region::wakeCursorWaiters. It is set and cleared by the process that holds the slot alone, on one thread of it: so it is
+// never cleared while the process sleeps for cursors. A process that was killed leaves it set, for the slot's next one.
+void Region::waitForCursors(bool waits, Site site) const {
+  HostLine<CursorWaiters>& line = header().cursorWaiters[slot_ / slotsOfWaiterLine];
+  const uint64_t own = uint64_t{1} << slot_ % slotsOfWaiterLine;
+  const bool stands = (publication_.observe<&CursorWaiters::slots>(line, site) & own) != 0;
+  if (waits && !stands && !planted("a wait for cursors without its bit")) publication_.raise<&CursorWaiters::slots>(role::Sleeper(), line, own, site);
+  if (!waits && stands) publication_.lower<&CursorWaiters::slots>(role::Sleeper(), line, own, site);
+}
+
+void Region::sleepFor(uint32_t reasons, Site site) const {
+  waitForCursors((reasons & sleepsForCursor) != 0, site);
+  publication_.set<&SleepLine::sleeps>(role::Sleeper(), sleep(), reasons, site);
 }
 
 // SYNC: the FIFO is read behind the sleep word, and its sleeper sets it ahead of the fence behind which it looks and sleeps

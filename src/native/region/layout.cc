@@ -89,7 +89,7 @@ uint64_t layoutHash() {
       offsetof(LaneLine, counts),                     offsetof(TopicLine, retention),
       offsetof(LaneLine::Frontiers, trim),            offsetof(SessionLine::Acknowledged, leavingGeneration),
       offsetof(LaneCursor, taken),                    offsetof(TopicLine, committedSpare),
-      offsetof(IndexEntry, laneIndex)};
+      offsetof(IndexEntry, laneIndex),                offsetof(Header, cursorWaiters)};
   uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
   for (const uint64_t word : shape) {
     for (int byte = 0; byte < 8; byte += 1) {

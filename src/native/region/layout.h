@@ -50,7 +50,7 @@ namespace ringfence {
 
 constexpr size_t pageBytes = 4096;
 constexpr uint64_t regionMagic = 0x52494e4746454e43ULL;  // "RINGFENC"
-constexpr uint32_t layoutVersion = 14;
+constexpr uint32_t layoutVersion = 15;
 // The next multiple of a power of two.
 constexpr uint64_t roundUp(uint64_t n, uint64_t unit) { return (n + unit - 1) & ~(unit - 1); }
 constexpr uint32_t brokersMax = 32;
@@ -113,6 +113,7 @@ struct alignas(pageBytes) Header {
   Line<Geometry, role::Creator> geometry;          //  64
   Line<BirthLine, role::Creator> birth;            // 128
   Line<TopicWishes, role::NameGiver> topicWishes;  // 192
+  HostLine<CursorWaiters> cursorWaiters[cursorWaiterLines];  // 256
 };
 
 // A process's progress with a claim's lock: a process that finds the lock held looks up its holder here.
@@ -439,15 +440,14 @@ template <>
 struct Covers<IndexEntry> : Token<&IndexEntry::seal, Payload> {};
 
 static_assert(sizeof(Geometry) == 64 && sizeof(Identity) == 64 && sizeof(BirthLine) == 64);
-static_assert(sizeof(Header) == pageBytes && offsetof(Header, topicWishes) == 192 && sizeof(ProcessOwner) == 64);
+static_assert(sizeof(Header) == pageBytes && offsetof(Header, cursorWaiters) == 256 && sizeof(ProcessOwner) == 64);
 static_assert(sizeof(ProcessSlot) == 192 && sizeof(TopicSlot) == 128 && offsetof(TopicSlot, name) == 64);
 static_assert(sizeof(ClientClaim) == 64 && sizeof(ClientSlot) == 128 && sizeof(GrantLine) == 64);
 static_assert(sizeof(ReaderClaim) == 64 && sizeof(ReaderSlot) == 192 && sizeof(ProducerLine) == 64);
 static_assert(sizeof(LaneCursor) == 64 && sizeof(Descriptor) == 64 && offsetof(Descriptor, crc) == 52);
 static_assert(sizeof(BlockHead) == 64 && sizeof(ServiceLine) == 64 && sizeof(EpochBlockHead) == 256);
 static_assert(sizeof(TopicLine) == 320 && sizeof(SessionLine) == 256 && sizeof(LaneLine) == 192);
-static_assert(sizeof(FactLine) == 64 && sizeof(ReaderEnd) == 64 && sizeof(IndexEntry) == 128);
-static_assert(offsetof(IndexEntry, seal) == 64);
+static_assert(sizeof(FactLine) == 64 && sizeof(ReaderEnd) == 64 && sizeof(IndexEntry) == 128 && offsetof(IndexEntry, seal) == 64);
 
 // Offsets of all arrays, computed from the geometry alone, so that creator and attacher agree by construction.
 struct Layout {

@@ -69,6 +69,8 @@ T increment(T& word, Site) {
 }
 
 inline uint32_t take(uint32_t& bits, Site) { return __atomic_exchange_n(&bits, 0U, __ATOMIC_SEQ_CST); }
+inline void raise(uint64_t& word, uint64_t bits, Site) { __atomic_or_fetch(&word, bits, __ATOMIC_SEQ_CST); }
+inline void lower(uint64_t& word, uint64_t bits, Site) { __atomic_and_fetch(&word, ~bits, __ATOMIC_SEQ_CST); }
 
 }  // namespace ringfence::memory
 #endif
@@ -338,6 +340,18 @@ class Publication {
   uint32_t take(HostLine<FieldsOf<Field>>& line, Site site = {}) const {
     aheadOfStore();
     return memory::take(line.shared_.*Field, site);
+  }
+  // Sets bits of a word, or clears them, and leaves its other bits as other processes set them meanwhile. A word says which
+  // process has which bits.
+  template <auto Field>
+  void raise(typename OwnerOf<FieldsOf<Field>>::Role, HostLine<FieldsOf<Field>>& line, uint64_t bits, Site site = {}) const {
+    aheadOfStore();
+    memory::raise(line.shared_.*Field, bits, site);
+  }
+  template <auto Field>
+  void lower(typename OwnerOf<FieldsOf<Field>>::Role, HostLine<FieldsOf<Field>>& line, uint64_t bits, Site site = {}) const {
+    aheadOfStore();
+    memory::lower(line.shared_.*Field, bits, site);
   }
   // For the system, which sleeps on it and wakes its sleepers.
   template <auto Field>

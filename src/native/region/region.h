@@ -178,6 +178,8 @@ class Region {
   // The same where the caller has made the full fence behind its publication.
   void wakeProcesses(const Fenced& fenced, uint32_t reasons) const;
   Rung wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) const;
+  // The processes that sleep until a ring's reader progresses: found without a look at those that do not.
+  void wakeCursorWaiters(const Fenced& fenced) const;
   // This process's own, which its threads sleep on.
   HostLine<BellLine>& bell() const { return process(slot_).bell; }
   HostLine<SleepLine>& sleep() const { return process(slot_).sleep; }
@@ -191,9 +193,11 @@ class Region {
   // `others` living processes do so already.
   bool beginLook(uint32_t others) const;
   void endLook(Site site = {}) const { publication_.set<&SleepLine::looks>(role::Sleeper(), sleep(), 0, site); }
-  void sleepFor(uint32_t reasons, Site site = {}) const {
-    publication_.set<&SleepLine::sleeps>(role::Sleeper(), sleep(), reasons, site);
-  }
+  // Publishes what this process sleeps for from now on. On the one thread of the process that waits: its event loop's.
+  void sleepFor(uint32_t reasons, Site site = {}) const;
+  // Takes back what it sleeps for, on any thread of it. It goes on to be among the waiters for cursors, where it often is
+  // again a moment later.
+  void wakesUp(Site site = {}) const { publication_.set<&SleepLine::sleeps>(role::Sleeper(), sleep(), awake, site); }
 
   // --- the locks of the operating system (byte_lock.h, ownership.cc)
 
@@ -239,6 +243,7 @@ class Region {
   void removeName(bool recoverable);
   void vacate();
   Rung ringOne(HostLine<BellLine>& bell, uint32_t slot, uint64_t fifo) const;
+  void waitForCursors(bool waits, Site site) const;
   bool idIs(const uint64_t id[2]) const { return id[0] == id_[0] && id[1] == id_[1]; }
   void setId(const uint64_t id[2]);
 

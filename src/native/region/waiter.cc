@@ -86,9 +86,10 @@ bool Waiter::look() {
 Waiter::~Waiter() { stop(); }
 
 // SYNC: this process writes `sleeps`, fences, and then checks the data; a publisher publishes the data, fences, and
-// reads `sleeps` (Region::wakeProcesses). So either this process sees the data, or the publisher sees `sleeps` and
-// rings, or another publisher has taken `sleeps` and rings; then this process sees the data in the check after its next
-// arm().
+// reads `sleeps` (Region::wakeProcesses), a reader of a ring that publishes its cursors the bit of this process first, which
+// is set ahead of the fence too (Region::wakeCursorWaiters). So either this process sees the data, or the publisher sees
+// `sleeps` and rings, or another publisher has taken `sleeps` and rings; then this process sees the data in the check after
+// its next arm().
 Fenced Waiter::arm(uint32_t reasons) {
   armed_.store(true, std::memory_order_seq_cst);
   region_->sleepFor(planted("a sleep word without its bit") ? reasons & ~sleepsForFrames : reasons);
@@ -156,7 +157,7 @@ bool Waiter::livesChanged() {
 // the next arm(). It also clears an arm() that comes in between, which the same call answers.
 bool Waiter::disarmed() {
   if (!armed_.exchange(false, std::memory_order_seq_cst)) return false;
-  region_->sleepFor(awake);
+  region_->wakesUp();
   return true;
 }
 

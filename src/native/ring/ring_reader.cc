@@ -42,7 +42,7 @@ void RingReader::attach() {
   attached_ = true;
   const Fenced told = p.fullFence();
   if (!planted("an attachment gives room back in silence")) tellOfRoom(told);
-  region_->wakeProcesses(told, sleepsForCursor);
+  region_->wakeCursorWaiters(told);
 }
 
 // Behind a full fence, which orders what was released against the word of a writer that waits for room.
@@ -72,14 +72,14 @@ void RingReader::writeLine() {
     .publish<&RingReaderLine::seal>(line_.seal);
 }
 
-// SYNC: the fence orders the cursors before the reads of the sleep words, as in advance().
+// SYNC: the fence orders the cursors before the look for processes that wait for them, as in advance().
 void RingReader::keepLine() {
   if (keeps<&RingReaderLine::seal, &RingReaderLine::read, &RingReaderLine::delivered, &RingReaderLine::handled,
             &RingReaderLine::baseline>()) {
     return;
   }
   writeLine();
-  region_->wakeProcesses(region_->publication().fullFence(), sleepsForCursor);
+  region_->wakeCursorWaiters(region_->publication().fullFence());
 }
 
 // Whether the place still holds what this reader wrote: only then does the writer spare what the reader has not
@@ -133,7 +133,7 @@ void RingReader::lendWhatIsRead(uint64_t read) {
   if (position.value - line_.released <= memory_->bytes()) lent(position);
 }
 
-// SYNC: the fence orders the cursors before the reads of the sleep words of the processes that wait for them.
+// SYNC: the fence orders the cursors before the look for processes that wait for them (Region::wakeCursorWaiters).
 void RingReader::advance(const RingCursors& to) {
   const Publication& p = region_->publication();
   // Never overwrite another's values: a look reports them.
@@ -148,7 +148,7 @@ void RingReader::advance(const RingCursors& to) {
   const Fenced fenced = p.fullFence();
   if (line_.released != before.released) tellOfRoom(fenced);
   if (line_.delivered != before.delivered || line_.handled != before.handled) {
-    region_->wakeProcesses(fenced, sleepsForCursor);
+    region_->wakeCursorWaiters(fenced);
   }
 }
 
@@ -207,7 +207,7 @@ void RingReader::detach() {
   p.ring<&RingTable::readersVersion>(ring().table);
   const Fenced fenced = p.fullFence();
   tellOfRoom(fenced);
-  region_->wakeProcesses(fenced, sleepsForCursor);
+  region_->wakeCursorWaiters(fenced);
 }
 
 }  // namespace ringfence

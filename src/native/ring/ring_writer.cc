@@ -252,7 +252,7 @@ void RingWriter::evict(uint32_t index, uint64_t generation, uint64_t from) {
   p.on(own(), slot().lead).set<&RingLead::evictions>(evictions_);
   const Fenced fenced = p.fullFence();
   region_->wakeProcess(fenced, p.observe<&RingReaderClaim::process>(reader(index).claim), sleepsForFrames);
-  region_->wakeProcesses(fenced, sleepsForCursor);
+  region_->wakeCursorWaiters(fenced);
 }
 
 void RingWriter::close() {

@@ -264,6 +264,7 @@ const std::vector<DamagedField> inRings = {
     FIELD(RingLead, fullEvents, misnamed),
     FIELD(RingLead, evictions, misnamed),
     FIELD(RingWait, waitsForRoom, delayed),
+    FIELD(CursorWaiters, slots, delayed),
     FIELD(RingTable, readersVersion, unharmed),
     FIELD(RingReaderClaim, generation, told),
     FIELD(RingReaderClaim, processGeneration, told),

@@ -128,6 +128,7 @@ uint8_t* placeOf(const RingScene& scene, const std::string& structure) {
   const std::map<std::string, void*> places = {
       {"RingClaim", &ring.claim},         {"RingName", &ring.name},         {"RingLead", &ring.lead},
       {"RingTable", &ring.table},         {"RingWait", &ring.wait},
+      {"CursorWaiters", &scene.region->header().cursorWaiters[0]},
       {"RingReaderClaim", &reader.claim}, {"RingReaderLine", &reader.line}, {"RingReaderFate", &reader.fate},
       {"FrameHeader", byteAt(*scene.writer->memory(), scene.unread)},
   };
