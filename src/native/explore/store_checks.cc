@@ -43,6 +43,14 @@ class Storing {
     return false;
   }
 
+  // Whether the process holds the slots of the bits that it changes.
+  bool holdsBits(const LinePlace& at, const Word& word, uint64_t value) const {
+    for (uint64_t left = (Model::now().known(word) ^ value) & word.mask; left != 0; left &= left - 1) {
+      if (!holds(processLocks + static_cast<off_t>(at.index * slotsOfWaiterLine) + __builtin_ctzll(left))) return false;
+    }
+    return true;
+  }
+
   // The generations of claims: of a lane's session, of a reader's place.
   uint64_t sessionOf(uint64_t lane) const { return wordAt(sessionAt(lane) + offsetof(ClientClaim, generation), 8); }
   uint64_t readerOf(uint64_t reader) const { return wordAt(readerAt(reader) + offsetof(ReaderClaim, generation), 8); }
@@ -189,7 +197,9 @@ void StoreChecks::begin() { new (&owned) std::vector<Owned>(); }
 void StoreChecks::look(const Word& word, uint64_t value, bool publishes, bool atomic) {
   if (!concerns(word)) return;
   const Storing storing(*word.file);
-  lookWhetherItFalls(storing, own(storing, word, atomic), word, value, publishes);
+  const LinePlace at = own(storing, word, atomic);
+  if (std::strcmp(at.structure, "CursorWaiters") == 0 && !storing.holdsBits(at, word, value)) refuse("a bit of another process: ", word);
+  lookWhetherItFalls(storing, at, word, value, publishes);
 }
 
 void StoreChecks::lookAtBytes(const Word& word) {

@@ -8,6 +8,7 @@
 #include "address_space.h"
 #include "line_names.h"
 #include "model.h"
+#include "region/planted.h"
 #include "trace.h"
 
 namespace ringfence::explore {
@@ -123,8 +124,10 @@ void Sleeper::until(uint32_t reasons, const char* what, const std::function<bool
   if (look()) return;
   for (;;) {
     called_ = false;
-    waiter_.arm(reasons);
+    const bool late = planted("a wait for cursors is announced behind its look");
+    waiter_.arm(late ? reasons & ~sleepsForCursor : reasons);
     if (look()) return waiter_.disarm();
+    if (late) waiter_.arm(reasons);
     Trace::say(std::string("sleeps: ") + what);
     sleeping_ = scheduler.current();
     if (!mayBeLate_) sleeping_->condition = there;

@@ -8,6 +8,7 @@
 #include "departures.h"
 #include "ring_ends.h"
 #include "ring_lives.h"
+#include "ring_waits.h"
 
 namespace ringfence::explore {
 
@@ -395,6 +396,7 @@ Protocol ringProtocol() {
   }};
   for (const Configuration& one : ringLives()) protocol.configurations.push_back(one);
   for (const Configuration& one : ringDepartures()) protocol.configurations.push_back(one);
+  for (const Configuration& one : ringWaits()) protocol.configurations.push_back(one);
   return protocol;
 }
 
