@@ -79,12 +79,18 @@ static_assert(!isForged<Written<Things>, Seen<Things>, Fenced, Settled>);
 static_assert(!isForged<role::Creator, role::Process, role::Claimant, role::NameGiver, role::Sequencer, role::RingWriter>);
 static_assert(!isForged<role::RingReader, role::LaneWriter, role::IndexReader, role::Broker, role::Sleeper>);
 
-// A sleep word is set by its sleeper, and payload is passed on by the sequencer alone.
+// A sleep word and a waiter's bit are set by the sleeper, and payload is passed on by the sequencer alone.
 template <class... Role>
 concept SetsSleepWord = requires(const Publication& p, Role... role, HostLine<SleepLine>& line) {
   p.set<&SleepLine::sleeps>(role..., line, 0);
 };
 static_assert(SetsSleepWord<role::Sleeper> && !SetsSleepWord<> && !SetsSleepWord<role::Process>);
+template <class... Role>
+concept ChangesBits = requires(const Publication& p, Role... role, HostLine<CursorWaiters>& line) {
+  p.raise<&CursorWaiters::slots>(role..., line, 1);
+  p.lower<&CursorWaiters::slots>(role..., line, 1);
+};
+static_assert(ChangesBits<role::Sleeper> && !ChangesBits<> && !ChangesBits<role::Process>);
 template <class Role>
 concept PassesPayloadOn = requires(Role role, const Seen<Payload>& seen) { Written<Payload>::passedOn(role, seen); };
 static_assert(PassesPayloadOn<role::Sequencer> && !PassesPayloadOn<role::LaneWriter>);
