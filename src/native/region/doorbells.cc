@@ -58,14 +58,15 @@ Rung Region::wakeProcess(const Fenced& fenced, uint32_t slot, uint32_t reasons) 
 // stands for a process which does not sleep for cursors costs a look at its sleep word. It is left as it is: its process,
 // which finds it set, may be about to rely on it.
 void Region::wakeCursorWaiters(const Fenced& fenced) const {
+  const Site site{};
   const uint32_t lines = (layout_.geometry.processes + slotsOfWaiterLine - 1) / slotsOfWaiterLine;
   for (uint32_t i = 0; i < lines; i += 1) {
     HostLine<CursorWaiters>& line = header().cursorWaiters[i];
-    for (uint64_t left = publication_.observeBehind<&CursorWaiters::slots>(fenced, line); left != 0; left &= left - 1) {
+    for (uint64_t left = publication_.observeBehind<&CursorWaiters::slots>(fenced, line, site); left != 0; left &= left - 1) {
       const auto bit = static_cast<uint32_t>(std::countr_zero(left));
       const Rung rung = wakeProcess(fenced, i * slotsOfWaiterLine + bit, sleepsForCursor);
       if (rung != Rung::notAsleep || !planted("a ringer takes a waiter's bit back")) continue;
-      publication_.lower<&CursorWaiters::slots>(role::Sleeper(), line, uint64_t{1} << bit);
+      publication_.lower<&CursorWaiters::slots>(role::Sleeper(), line, uint64_t{1} << bit, site);
     }
   }
 }
