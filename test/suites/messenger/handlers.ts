@@ -145,13 +145,15 @@ export const messengerHandlersSuite = (backend: SwarmBackend): void => {
           const [one, two] = [yield* part, yield* part]
           const gate = yield* Latch.make(false)
           const gateOfOne = yield* Latch.make(false)
-          const running = yield* Deferred.make<void>()
+          yield* Effect.addFinalizer(() => Effect.andThen(gate.open, gateOfOne.open))
+          const [running, oneRuns] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
           let oneEnded = false
           yield* messenger.subscribe(Echo, () => Effect.andThen(Deferred.succeed(running, undefined), gate.await)).pipe(
             Scope.provide(two.scope)
           )
           yield* messenger.subscribe(Tick, () =>
             Effect.gen(function*() {
+              yield* Deferred.succeed(oneRuns, undefined)
               yield* two.close
               yield* gateOfOne.await
               oneEnded = true
@@ -159,7 +161,7 @@ export const messengerHandlersSuite = (backend: SwarmBackend): void => {
           yield* at(members, 1).messenger.send(Echo, 1)
           yield* Deferred.await(running)
           yield* at(members, 0).messenger.send(Tick, 1, "local")
-          yield* backend.elapse(5)
+          yield* Deferred.await(oneRuns)
           const closing = yield* fork(Effect.map(one.close, () => oneEnded))
           yield* staysWaiting(backend, closing)
           yield* gate.open

@@ -65,8 +65,11 @@ const idleMillis = 100
 /** While batches come in it looks for more about as often as so many bytes have come: each look costs as much as copying some. */
 const lookBytes = 512 * 1024
 
-/** The shortest pause between two such looks. The longest is half the time after which a group is synced. */
-const pauseMillisMin = 1
+/**
+ * The shortest and the longest pause between two such looks; half the time after which a group is synced, if that is less. A
+ * burst that fills the log's memory meanwhile waits so long.
+ */
+const [laterMillisMin, laterMillisMax] = [1, 5]
 
 /** So little waits that a commit begins behind the copying of what has come since the last look. */
 const littleBytes = 1024 * 1024
@@ -116,7 +119,7 @@ const writing = (
       disk,
       lookedMillis: -Infinity,
       appendedBytes: 0,
-      laterMillis: pauseMillisMin
+      laterMillis: laterMillisMin
     }
     yield* following(drive).pipe(Effect.ensuring(disk.stop))
   })
@@ -212,7 +215,7 @@ const setPause = (drive: Drive): void => {
     : appendedBytes > lookBytes
     ? laterMillis / 2
     : laterMillis
-  drive.laterMillis = Math.max(pauseMillisMin, Math.min(wanted, member.options.syncMillis / 2))
+  drive.laterMillis = Math.max(laterMillisMin, Math.min(wanted, member.options.syncMillis / 2, laterMillisMax))
   drive.appendedBytes = 0
 }
 
