@@ -27,7 +27,7 @@ import { countFlag } from "../../src/programs/cli/units.ts"
 import { lines } from "../../src/programs/cli/usage.ts"
 import { attemptsSetting, runsSetting } from "../harness/command.ts"
 import { type ComparisonReport, measure, summarize } from "../harness/comparison.ts"
-import { comparisons } from "./measurements.ts"
+import { chartNames, comparisons } from "./measurements.ts"
 import { pageOf } from "./page.ts"
 
 const mebibyte = 1024 * 1024
@@ -46,6 +46,10 @@ const settings = {
   results: setting("results", (name) => Flag.String(name), {
     description: "The folder of the two files",
     fallback: "bench/results"
+  }),
+  only: openSetting("only", (name) => Flag.Literals(name, chartNames), {
+    description: "Measure only this chart",
+    shown: "all"
   }),
   former: openSetting("former", (name) => Flag.String(name), {
     description: "Adds the runs of this file of a former report",
@@ -74,7 +78,7 @@ export const benchReport = Command.make(
 const program = "bench report"
 
 const report = Effect.fnUntraced(function*(
-  { attempts, former, json, mib, results, runs, trips }: ValuesOf<typeof settings>
+  { attempts, former, json, mib, only, results, runs, trips }: ValuesOf<typeof settings>
 ) {
   const files = yield* FileSystem.FileSystem
   const paths = yield* Path.Path
@@ -85,7 +89,7 @@ const report = Effect.fnUntraced(function*(
     runs,
     attempts,
     settings: { mib, trips },
-    comparisons: comparisons({ totalBytes: mib * mebibyte, trips }),
+    comparisons: comparisons({ totalBytes: mib * mebibyte, trips }, only),
     goals: []
   })
   const all = before === undefined ? measured : together(before, measured)

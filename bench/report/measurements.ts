@@ -62,25 +62,43 @@ export const groups = {
 
 type Measuring = Effect.Effect<ReadonlyArray<Figure>, ReportError, ChildProcessSpawner>
 
-export const comparisons = (sizes: Sizes): ReadonlyArray<Comparison<ReportError, ChildProcessSpawner>> => [
-  ...messageSizes.map((bytes) => ({ name: groups.size(bytes), measurements: ofSize(bytes, sizes) })),
-  {
-    name: groups.trips,
-    measurements: [
-      Ring.tripsFigure(latencyKeys.ring, "park", sizes.trips),
-      ...tripRivals.map((rival) => rivalFigure(rival, sizes.trips))
-    ]
-  },
-  { name: groups.acknowledgements, measurements: [acknowledgements(sizes)] },
-  ...growthAxes.map((axis) => ({
-    name: groups.growth(axis),
-    measurements: growthSizes[axis].map((size) =>
-      ofLog(growthFigure(axis, size, { ...mainScenario(sizes.totalBytes), key: growthKey(axis, size) }))
-    )
-  }))
-]
+/** Charts that can be measured on their own. */
+export const chartNames = ["sizes", "latency", "growth"] as const
+export type ChartName = typeof chartNames[number]
+
+/** The measurements of one chart, or of all. */
+export const comparisons = (
+  sizes: Sizes,
+  only?: ChartName
+): ReadonlyArray<Comparison<ReportError, ChildProcessSpawner>> =>
+  chartNames.filter((name) => only === undefined || name === only).flatMap((name) => ofChart(name, sizes))
 
 // --- internal ---
+
+const ofChart = (name: ChartName, sizes: Sizes): ReadonlyArray<Comparison<ReportError, ChildProcessSpawner>> => {
+  switch (name) {
+    case "sizes":
+      return messageSizes.map((bytes) => ({ name: groups.size(bytes), measurements: ofSize(bytes, sizes) }))
+    case "latency":
+      return [
+        {
+          name: groups.trips,
+          measurements: [
+            Ring.tripsFigure(latencyKeys.ring, "park", sizes.trips),
+            ...tripRivals.map((rival) => rivalFigure(rival, sizes.trips))
+          ]
+        },
+        { name: groups.acknowledgements, measurements: [acknowledgements(sizes)] }
+      ]
+    case "growth":
+      return growthAxes.map((axis) => ({
+        name: groups.growth(axis),
+        measurements: growthSizes[axis].map((size) =>
+          ofLog(growthFigure(axis, size, { ...mainScenario(sizes.totalBytes), key: growthKey(axis, size) }))
+        )
+      }))
+  }
+}
 
 /** Small messages would take much longer than large ones. */
 const messagesMax = 2_000_000

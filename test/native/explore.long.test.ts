@@ -17,7 +17,8 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
         `finds no schedule of one deviation that breaks the protocol: ${protocol}, ${model}`,
         { timeout: 900_000 },
         () => {
-          const parameters = ["--model", model, "--deviations", "1", "--random", "100"]
+          // `explore.test.ts` has those at random.
+          const parameters = ["--model", model, "--deviations", "1", "--random", "0"]
           const limit = seconds[protocol] === undefined ? [] : ["--seconds", seconds[protocol]]
           const { output, status } = explore("--protocol", protocol, ...parameters, ...limit)
           assert.strictEqual(status, 0, output)
@@ -36,56 +37,6 @@ describe.runIf(process.platform === "linux")("the explorer, for longer", () => {
     it(`finds no schedule of up to two deviations that breaks the protocol: ${protocol}`, { timeout: 900_000 }, () => {
       const { output, status } = explore("--protocol", protocol, "--deviations", "2", "--random", "0", "--seconds", "6")
       assert.strictEqual(status, 0, output)
-    })
-  }
-
-  it("finds each defect that is planted", { timeout: 900_000 }, () => {
-    const { output, status } = explore("--defects", "--seconds", "12")
-    assert.strictEqual(status, 0, output)
-  })
-
-  it("executes each site of the protocols, or says why not", { timeout: 900_000 }, () => {
-    const { output, status } = explore("--sites")
-    assert.strictEqual(status, 0, output)
-  })
-
-  it("finds a missing fence on either side of a sleep", { timeout: 1_800_000 }, () => {
-    const { output, status } = explore("--mutants", "--site", "Waiter::arm, fullFence|Region::wakeProcesses, fullFence")
-    assert.strictEqual(status, 0, output)
-    assert.match(output, /^2 sites, 2 mutants: 2 found/m)
-  })
-
-  // Of each verb and fault at least one; npm run explore -- --mutants has all.
-  for (
-    const [model, count, sites] of [
-      ["weak", 17, [
-        "takeReader, write RingReaderClaim",
-        "claimRingReader, fullFence",
-        "named, observe RingName.naming",
-        "giveName, publish RingName.naming (3)",
-        "ringBell, ring BellLine.bell",
-        "RingReader::attach, ring RingTable",
-        "RingReader::evicted, loadFence",
-        "RingWriter::evict, write RingReaderFate",
-        "RingWriter::evict, fullFence",
-        "RingReader::writeLine, write RingReaderLine"
-      ]],
-      ["lines", 9, [
-        "LaneWriter::publish, wrote Descriptor",
-        "LaneWriter::publish, write ProducerLine",
-        "LaneWriter::ready, willRead GrantLine",
-        "commit, write IndexEntry",
-        "written, willRead RingClaim.generation",
-        "RingWriter::evict, publish RingReaderFate",
-        "Waiter::arm, write SleepLine",
-        "Region::publishFile, storeFence"
-      ]]
-    ] as const
-  ) {
-    it(`finds mutants over the model of memory: ${model}`, { timeout: 900_000 }, () => {
-      const { output, status } = explore("--mutants", "--model", model, "--seconds", "3", "--site", sites.join("|"))
-      assert.strictEqual(status, 0, output)
-      assert.match(output, new RegExp(`mutants: ${count} found`), output)
     })
   }
 })

@@ -2,7 +2,8 @@
  * Builds the explorer of the native protocols, and runs it.
  */
 import { spawnSync } from "node:child_process"
-import { resolve } from "node:path"
+import { mkdirSync } from "node:fs"
+import { join, resolve } from "node:path"
 
 const root = resolve(import.meta.dirname, "../..")
 
@@ -20,10 +21,10 @@ export const protocols = [
 ]
 
 export const build = (): void => {
-  const { status, stderr } = spawnSync("make", ["-s", "-C", "src/native", "-j2", "native-explore"], {
-    cwd: root,
-    encoding: "utf8"
-  })
+  mkdirSync(join(root, "build"), { recursive: true })
+  // Two files of tests may begin at once.
+  const make = ["make", "-s", "-C", "src/native", "-j2", "native-explore"]
+  const { status, stderr } = spawnSync("flock", ["build/explore.lock", ...make], { cwd: root, encoding: "utf8" })
   if (status !== 0) throw new Error(`the explorer is not built: ${stderr}`)
 }
 
