@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
-import { open, rm } from "node:fs/promises"
+import { mkdir, open, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DiskError } from "../../src/layers/ports/Disk.ts"
@@ -70,6 +70,19 @@ export const folder = Effect.acquireRelease(
   }),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
+
+/** A new file in a new folder, closed with the scope. */
+export const newFile = (dir: string) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: async () => {
+        await mkdir(dir)
+        return await open(join(dir, "plain"), "wx")
+      },
+      catch: diskError("open", dir)
+    }),
+    (file) => Effect.promise(() => file.close())
+  )
 
 export const write = Effect.fnUntraced(function*({ beginning, dirs, ...job }: PlainFilesOptions) {
   const writers = yield* Effect.forEach(dirs, (dir, i) => Children.spawn(PlainWriter, `plain-${i}`, { ...job, dir }))

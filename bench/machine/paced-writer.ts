@@ -3,30 +3,19 @@
  * as a replica does with records. What comes in meanwhile waits for the next group.
  */
 import * as Effect from "effect/Effect"
-import { mkdir, open } from "node:fs/promises"
-import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
 import { PacedWriter } from "./PacedFiles.ts"
-import { diskError } from "./PlainFiles.ts"
+import { diskError, newFile } from "./PlainFiles.ts"
 
 runChild(
   PacedWriter,
   ({ bytesPerSecond, dir, intervalMillis, seconds, warmupBytes }, parent) =>
     Effect.scoped(Effect.gen(function*() {
-      const file = yield* Effect.acquireRelease(
-        Effect.tryPromise({
-          try: async () => {
-            await mkdir(dir)
-            return await open(join(dir, "paced"), "wx")
-          },
-          catch: diskError("open", dir)
-        }),
-        (file) => Effect.promise(() => file.close())
-      )
+      const file = yield* newFile(dir)
       const chunk = new Uint8Array(4 * 1024 * 1024).fill(1)
       const append = async (bytes: number) => {
         for (let left = bytes; left > 0; left -= chunk.length) await file.writeFile(chunk.subarray(0, left))

@@ -2,26 +2,15 @@
  * A child of the log benchmark: appends groups of bytes to a file, and syncs each group before the next.
  */
 import * as Effect from "effect/Effect"
-import { mkdir, open } from "node:fs/promises"
-import { join } from "node:path"
 import { coresSince } from "../../src/programs/measure/cpu-usage.ts"
 import * as Histogram from "../../src/programs/measure/histogram.ts"
 import { monotonicMillis } from "../../src/programs/measure/monotonic-clock.ts"
 import { runChild } from "../../src/programs/processes/child.ts"
-import { diskError, PlainWriter } from "./PlainFiles.ts"
+import { diskError, newFile, PlainWriter } from "./PlainFiles.ts"
 
 runChild(PlainWriter, ({ dir, groupBytes, totalBytes, warmupBytes }, parent) =>
   Effect.scoped(Effect.gen(function*() {
-    const file = yield* Effect.acquireRelease(
-      Effect.tryPromise({
-        try: async () => {
-          await mkdir(dir)
-          return await open(join(dir, "plain"), "wx")
-        },
-        catch: diskError("open", dir)
-      }),
-      (file) => Effect.promise(() => file.close())
-    )
+    const file = yield* newFile(dir)
     const group = new Uint8Array(groupBytes).fill(1)
     const writing = (bytes: number, synced: (micros: number) => void) =>
       Effect.tryPromise({

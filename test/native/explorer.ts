@@ -24,8 +24,8 @@ export const build = (): void => {
   mkdirSync(join(root, "build"), { recursive: true })
   // Two files of tests may begin at once.
   const make = ["make", "-s", "-C", "src/native", "-j2", "native-explore"]
-  const { status, stderr } = spawnSync("flock", ["build/explore.lock", ...make], { cwd: root, encoding: "utf8" })
-  if (status !== 0) throw new Error(`the explorer is not built: ${stderr}`)
+  const { error, status, stderr } = spawnSync("flock", ["build/explore.lock", ...make], { cwd: root, encoding: "utf8" })
+  if (status !== 0) throw new Error(`the explorer is not built: ${error?.message ?? stderr}`)
 }
 
 export const explore = (

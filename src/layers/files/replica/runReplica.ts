@@ -62,7 +62,7 @@ export type WritingError = ReplicaOpenError | ReplicaDiverged | RegionError | To
 /** How often it looks for what does not wake it. */
 const idleMillis = 100
 
-/** While batches come in it looks for more about as often as so many bytes have come: each look costs as much as copying some. */
+/** While batches come in it looks for more about once for so many bytes, because a look costs a turn of the event loop. */
 const lookBytes = 512 * 1024
 
 /**
@@ -209,13 +209,10 @@ const hasNewTopic = (drive: Drive): boolean =>
 
 /** Longer where little came since the last look, shorter where much did. */
 const setPause = (drive: Drive): void => {
-  const { appendedBytes, laterMillis, member } = drive
-  const wanted = appendedBytes < lookBytes / 2
-    ? 2 * laterMillis
-    : appendedBytes > lookBytes
-    ? laterMillis / 2
-    : laterMillis
-  drive.laterMillis = Math.max(laterMillisMin, Math.min(wanted, member.options.syncMillis / 2, laterMillisMax))
+  const { appendedBytes, laterMillis, member: { options } } = drive
+  const factor = appendedBytes > lookBytes ? 0.5 : appendedBytes < lookBytes / 2 ? 2 : 1
+  const mostMillis = Math.min(options.syncMillis / 2, laterMillisMax)
+  drive.laterMillis = Math.max(laterMillisMin, Math.min(factor * laterMillis, mostMillis))
   drive.appendedBytes = 0
 }
 
