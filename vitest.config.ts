@@ -11,7 +11,7 @@ const exclude = [isLong ? "test/**/!(*.long|*.rounds).test.ts" : "test/**/*.long
 const inHeap = ["test/memory/*.test.ts"]
 
 // They compare measurements with bounds, or need all cores for their processes.
-const alone = ["test/native/allocation.test.ts", "test/bench/*.test.ts"]
+const alone = ["test/native/allocation.test.ts", "test/bench/!(report.long).test.ts"]
 
 export default defineConfig({
   test: {

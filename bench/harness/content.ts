@@ -44,18 +44,18 @@ export const formatSum = (sum: bigint): string => (sum & wordMask).toString(16).
 export class JavaScriptSum {
   #low = 0
   #high = 0
-  /** The buffer that contains the bytes, usually the same as in the previous call. */
+  /** The bytes of the previous call, often the same: to ask for their buffer costs more than the sum of a short message. */
+  #bytes: Uint8Array = new Uint8Array(0)
+  #offset = 0
   #words: Uint32Array = new Uint32Array(0)
 
   add(bytes: Uint8Array, from = 0, to = bytes.length): void {
-    if (bytes.buffer !== this.#words.buffer) {
-      this.#words = new Uint32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2)
-    }
+    if (bytes !== this.#bytes) this.#begin(bytes)
     const words = this.#words
-    const end = (bytes.byteOffset + to) >>> 2
+    const end = (this.#offset + to) >>> 2
     let low = 0
     let high = 0
-    for (let i = (bytes.byteOffset + from) >>> 2; i + 1 < end; i += 2) {
+    for (let i = (this.#offset + from) >>> 2; i + 1 < end; i += 2) {
       low += words[i] as number
       high += words[i + 1] as number
     }
@@ -63,6 +63,14 @@ export class JavaScriptSum {
     low += this.#low
     this.#low = low >>> 0
     this.#high = (this.#high + high + Math.floor(low / 2 ** 32)) >>> 0
+  }
+
+  #begin(bytes: Uint8Array): void {
+    if (bytes.buffer !== this.#words.buffer) {
+      this.#words = new Uint32Array(bytes.buffer, 0, bytes.buffer.byteLength >> 2)
+    }
+    this.#bytes = bytes
+    this.#offset = bytes.byteOffset
   }
 
   value(): bigint {

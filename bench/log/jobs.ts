@@ -38,6 +38,8 @@ export const PublisherJob = Schema.Struct({
   sessions: Schema.Int,
   /** Published before the clock starts, until compilers and caches have settled. */
   warmupRecords: Schema.Int,
+  /** The last ones of these, in the open loop: they are offered at its rate. */
+  settlingRecords: Schema.optionalKey(Schema.Int),
   records: Schema.Int,
   /** Open loop at this rate; 0 = as fast as the lanes have room. */
   recordsPerSecond: Schema.Finite,

@@ -87,7 +87,7 @@ const measure = Effect.fnUntraced(function*(
   const record = makeRecord(job.recordBytes)
   const warmupPerSession = Math.floor(job.warmupRecords / job.sessions)
   const perSession = warmupPerSession + Math.floor(job.records / job.sessions)
-  const heapBytesPerRecord = yield* warmUp(handles, record, warmupPerSession)
+  const heapBytesPerRecord = yield* warmUp(handles, record, warmupPerSession - (job.settlingRecords ?? 0))
   // All publishers begin together: one that still warmed up would take the cores of one that measures.
   yield* untilBegun
   const [first] = handles as readonly [Handle, ...Array<Handle>]
@@ -96,13 +96,18 @@ const measure = Effect.fnUntraced(function*(
     record.stamp(sequence)
     return record.bytes
   }
-  const cores = coresSince()
-  const firstOfferMillis = monotonicMillis()
+  let cores = coresSince()
+  let firstOfferMillis = monotonicMillis()
   const lateness = yield* job.recordsPerSecond > 0
     ? publishAtRate(first, sampler, {
       recordsPerSecond: job.recordsPerSecond,
       tickMillis: job.tickMillis,
       upTo: perSession,
+      sampledFrom: warmupPerSession,
+      onSettled: () => {
+        cores = coresSince()
+        firstOfferMillis = monotonicMillis()
+      },
       recordOf: stamped
     })
     : Effect.as(publishAtFullSpeed(handles, record, perSession), undefined)

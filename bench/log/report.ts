@@ -164,8 +164,10 @@ const groupRow = (name: string, figure: FigureSummary | undefined): ReadonlyArra
     ? []
     : [row(name, ranged(figure.groupBytes, (bytes) => formatBytes(Math.round(bytes))))]
 
-const ackRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> => {
-  const latency = figure?.log?.latencyMicros ?? figure?.pacedMicros
+const ackRow = (name: string, figure: FigureSummary | undefined): ReadonlyArray<string> =>
+  percentileRow(name, figure?.log?.latencyMicros)
+
+const percentileRow = (name: string, latency: FigureSummary["pacedMicros"]): ReadonlyArray<string> => {
   if (latency === undefined) return []
   const { p50, p99 } = latency
   return [row(name, `p50 ${ranged(p50, formatMicros)}  p99 ${ranged(p99, formatMicros)}`)]
@@ -183,9 +185,12 @@ const durableRows = (summary: Summary): ReadonlyArray<string> => {
     ...ackRow("durable latency at half the rate", at(keys.durableLoad)),
     ...syncRow("p99 of a replica's sync meanwhile", at(keys.durableLoad)),
     ...ratioRow(`p99 / (${formatMicros(defaultSyncMillis * 1000)} + 2 such syncs)`, summary.durableOfBound, "goal: 1"),
-    ...ackRow("plain writers at that rate", at(keys.plainLoad)),
+    ...percentileRow("plain writers at that rate", at(keys.plainLoad)?.pacedMicros),
     ...syncRow("p99 of their syncs", at(keys.plainLoad)),
     ...ratioRow("their p99 / its bound", summary.plainOfBound, "for comparison"),
+    ...percentileRow("the same beside an ordered log", at(keys.plainLoadBeside)?.pacedMicros),
+    ...syncRow("p99 of their syncs", at(keys.plainLoadBeside)),
+    ...ratioRow("their p99 / its bound", summary.plainBesideOfBound, "for comparison"),
     ...ratioRow("p99, log / plain writers", summary.durableOfPaced, "for comparison"),
     ...ackRow("ordered alone, latency", at(keys.orderedAlone)),
     ...ackRow("ordered beside ordered, latency", at(keys.orderedBesideOrdered)),

@@ -48,6 +48,7 @@ export const keys = {
   durable: "log, durable",
   durableLoad: "log, durable, half the rate",
   plainLoad: "plain files, half the rate",
+  plainLoadBeside: "plain files, half the rate, beside an ordered log",
   orderedAlone: "ordered, alone",
   orderedBeside: "ordered, beside durable",
   orderedBesideOrdered: "ordered, beside ordered",
@@ -145,8 +146,19 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
       const plain = (key: string): Measuring => () => plainFiles(key, durable)
       const half = openLoop(durable, 0.5, keys.durable, keys.durableLoad, durableSeconds)
       const plainHalf: Measuring = (before) =>
-        pacedFiles(keys.plainLoad, { ...durable, recordsPerSecond: rateOf(before, keys.durable) / 2 }, durableSeconds)
-      return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half, plainHalf]
+        pacedFiles(
+          keys.plainLoad,
+          { ...durable, recordsPerSecond: rateOf(before, keys.durable) / 2, settlingSeconds },
+          durableSeconds
+        )
+      // The work of such a log but that of its replicas, beside which plain writers have to keep their bound.
+      const plainBeside: Measuring = (before) => {
+        const recordsPerSecond = rateOf(before, keys.durable) / 2
+        const besideFiles = recordsPerSecond * main.recordBytes
+        const ordered = { ...main, ack: "ordered", besideFiles } as const
+        return openLoop(ordered, 0.5, keys.durable, keys.plainLoadBeside, durableSeconds)(before)
+      }
+      return [plain(keys.plainBefore), log(keys.durable, durable), plain(keys.plainAfter), half, plainHalf, plainBeside]
     }
     // Each twice, in mirrored order. The rates are far below what two cores can do.
     case "beside": {
@@ -188,9 +200,10 @@ const measurementsOf = (name: Exclude<GroupName, "history">, main: Scenario): Re
   }
 }
 
-/** How long records are offered at a given rate. */
+/** How long records are offered at a given rate, once all processes have settled: in the first second compilers take the cores. */
+const settlingSeconds = 1
 const latencySeconds = 1.5
-const durableSeconds = 3
+const durableSeconds = 5
 const besideSeconds = 2
 const steadySeconds = 60
 
@@ -214,7 +227,7 @@ const openLoop = (
 (before) => {
   const recordsPerSecond = load * rateOf(before, top)
   const totalBytes = Math.ceil(recordsPerSecond * seconds) * main.recordBytes
-  return logFigure({ ...main, key, recordsPerSecond, totalBytes })
+  return logFigure({ ...main, key, recordsPerSecond, totalBytes, settlingSeconds })
 }
 
 const rateOf = (before: ReadonlyArray<Figure>, top: string): number =>

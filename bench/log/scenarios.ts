@@ -44,6 +44,8 @@ export interface Scenario {
   readonly coherence: Coherence
   /** 0: as fast as the lanes have room. */
   readonly recordsPerSecond: number
+  /** Of the open loop: records are offered at its rate for so long before they are measured. */
+  readonly settlingSeconds?: number | undefined
   /** Another topic, to which another process offers so many records a second meanwhile. */
   readonly beside?: { readonly ack: BenchAck; readonly recordsPerSecond: number } | undefined
   /** Plain writers, as many as there would be replicas, to which so many bytes a second come in meanwhile. */
@@ -141,14 +143,22 @@ export const logFigure = Effect.fnUntraced(function*(
   const { ack, order, recordBytes, sessions } = scenario
   const beside = scenario.beside === undefined ? [] : [besideOf(scenario, scenario.beside)]
   const isDurable = [scenario, ...beside].some(({ ack }) => ack === "durable")
-  const { keepsBytes } = scenario
+  const { keepsBytes, recordsPerSecond, settlingSeconds = 0 } = scenario
+  const settlingRecords = Math.floor(recordsPerSecond * settlingSeconds)
   const folders = isDurable
-    ? yield* benchFolders(replicaCount, Math.min(scenario.totalBytes, keepsBytes ?? Infinity))
+    ? yield* benchFolders(
+      replicaCount,
+      Math.min(scenario.totalBytes + settlingRecords * recordBytes, keepsBytes ?? Infinity)
+    )
     : undefined
   const { besideFiles } = scenario
   const paced = besideFiles === undefined
     ? undefined
-    : yield* pacedWriters(besideFiles, scenario.totalBytes / recordBytes / scenario.recordsPerSecond + besideSeconds)
+    : yield* pacedWriters(
+      besideFiles,
+      scenario.totalBytes / recordBytes / recordsPerSecond + besideSeconds,
+      settlingSeconds
+    )
   const region = yield* planRegion(`bench-${process.pid}`, {
     brokers: scenario.brokers,
     clients: sessions + beside.length,
@@ -159,9 +169,8 @@ export const logFigure = Effect.fnUntraced(function*(
   })
   const perSession = (bytes: number) => Math.floor(bytes / recordBytes / sessions) * sessions
   const records = perSession(scenario.totalBytes)
-  const warmupRecords = perSession(warmupBytes)
+  const warmupRecords = perSession(warmupBytes) + settlingRecords
   const common = { region: region.name, order, ack, warmupRecords, records }
-  const { recordsPerSecond } = scenario
   const outcome = yield* LogRun.run({
     label: undefined,
     region,
@@ -176,6 +185,7 @@ export const logFigure = Effect.fnUntraced(function*(
         recordBytes,
         sessions,
         recordsPerSecond,
+        settlingRecords,
         tickMillis: tickMillisOf(ack)
       },
       ...beside.map((job) => ({ ...job, region: region.name, name: "publisher-beside" }))
@@ -188,8 +198,8 @@ export const logFigure = Effect.fnUntraced(function*(
     replicas: folders && replicaJobs(region.name, folders.dirs, keepsBytes),
     beginning: folders?.beginning ?? paced?.begin
   })
-  if (paced !== undefined) yield* paced.written
-  return figureOf(scenario, records, outcome)
+  const figure = figureOf(scenario, records, outcome)
+  return paced === undefined ? figure : { ...figure, ...pacedFigure(yield* paced.written) }
 }, Effect.scoped)
 
 /**
@@ -223,31 +233,34 @@ export const plainFiles = Effect.fnUntraced(function*(key: string, { recordBytes
  */
 export const pacedFiles = Effect.fnUntraced(function*(key: string, scenario: Scenario, seconds: number) {
   const bytesPerSecond = scenario.recordsPerSecond * scenario.recordBytes
-  const { begin, written } = yield* pacedWriters(bytesPerSecond, seconds)
+  const { begin, written } = yield* pacedWriters(bytesPerSecond, seconds, scenario.settlingSeconds)
   yield* begin
-  const { cores, latencyMicros, syncMicros } = yield* written
   const figure: Figure = {
     key,
     gigabytesPerSecond: bytesPerSecond / 1e9,
     recordsPerSecond: scenario.recordsPerSecond,
     agrees: true,
     log: undefined,
-    pacedMicros: latencyMicros,
-    syncMicros,
-    writerCores: cores
+    ...pacedFigure(yield* written)
   }
   return figure
 }, Effect.scoped)
 
 // --- internal ---
 
+const pacedFigure = ({ cores, latencyMicros, syncMicros }: PacedFiles.PacedFilesWritten) => ({
+  pacedMicros: latencyMicros,
+  syncMicros,
+  writerCores: cores
+})
+
 const copiesMeasured = 3
 const replicaCount = 2
 
 /** They are ready, and write once they are begun. */
-const pacedWriters = Effect.fnUntraced(function*(bytesPerSecond: number, seconds: number) {
-  const { beginning, dirs } = yield* benchFolders(replicaCount, bytesPerSecond * seconds)
-  const options = { dirs, bytesPerSecond, seconds, intervalMillis: defaultSyncMillis, warmupBytes }
+const pacedWriters = Effect.fnUntraced(function*(bytesPerSecond: number, seconds: number, settlingSeconds = 0) {
+  const { beginning, dirs } = yield* benchFolders(replicaCount, bytesPerSecond * (settlingSeconds + seconds))
+  const options = { dirs, bytesPerSecond, settlingSeconds, seconds, intervalMillis: defaultSyncMillis, warmupBytes }
   const { begin, written } = yield* PacedFiles.start(options)
   return { begin: Effect.andThen(beginning, begin), written }
 })

@@ -51,6 +51,7 @@ export interface Summary {
   readonly durableOfBound: Spread | undefined
   /** The same of plain writers at that rate, with their own syncs; and the log's 99th percentile divided by theirs. */
   readonly plainOfBound: Spread | undefined
+  readonly plainBesideOfBound: Spread | undefined
   readonly durableOfPaced: Spread | undefined
   /**
    * p50 of an acknowledgement of an `ordered` topic beside a durable one, divided by that of the topic alone, and by that beside
@@ -95,6 +96,7 @@ const summaryOf = (placement: Summary["placement"], groups: ReadonlyArray<Group>
     ofPlainFiles: ratio(groups, "durable", [keys.durable], [keys.plainBefore, keys.plainAfter]),
     durableOfBound: spreadOf(figures.filter(({ key }) => key === keys.durableLoad).flatMap(ofBound)),
     plainOfBound: spreadOf(figures.filter(({ key }) => key === keys.plainLoad).flatMap(ofBound)),
+    plainBesideOfBound: spreadOf(figures.filter(({ key }) => key === keys.plainLoadBeside).flatMap(ofBound)),
     durableOfPaced: ratio(groups, "durable", [keys.durableLoad], [keys.plainLoad], lateLatency),
     besideOfAlone: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedAlone], medianLatency),
     besideOfOrdered: ratio(groups, "beside", [keys.orderedBeside], [keys.orderedBesideOrdered], medianLatency),
@@ -129,7 +131,7 @@ const ratio = (
 const ofBound = (figure: Figure): ReadonlyArray<number> =>
   figure.syncMicros === undefined ? [] : [lateLatency(figure) / (1000 * defaultSyncMillis + 2 * figure.syncMicros.p99)]
 
-const lateLatency = ({ log, pacedMicros }: Figure): number => (log?.latencyMicros ?? pacedMicros)?.p99 ?? NaN
+const lateLatency = ({ log, pacedMicros }: Figure): number => (pacedMicros ?? log?.latencyMicros)?.p99 ?? NaN
 
 const medianLatency = ({ log }: Figure): number => log?.latencyMicros.p50 ?? NaN
 

@@ -12,14 +12,16 @@ import * as Children from "../../src/programs/processes/spawn.ts"
 const Job = Schema.Struct({
   dir: Schema.String,
   bytesPerSecond: Schema.Finite,
+  /** Written at the rate ahead of what is measured. */
+  settlingSeconds: Schema.Finite,
   seconds: Schema.Finite,
   intervalMillis: Schema.Finite,
-  /** Written ahead of what is measured, as fast as it goes. */
+  /** Written ahead of all that, as fast as it goes. */
   warmupBytes: Schema.Int
 })
 
 const Written = Schema.Struct({
-  /** What came in until `cutMillis` was synced at `doneMillis`. */
+  /** What came in until `cutMillis` was synced at `doneMillis`; what is measured begins at 0. */
   groups: Schema.Array(Schema.Struct({ cutMillis: Schema.Finite, doneMillis: Schema.Finite })),
   cores: Schema.Finite,
   syncMicros: LatencyHistogram

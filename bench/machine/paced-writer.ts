@@ -13,7 +13,7 @@ import { diskError, newFile } from "./PlainFiles.ts"
 
 runChild(
   PacedWriter,
-  ({ bytesPerSecond, dir, intervalMillis, seconds, warmupBytes }, parent) =>
+  ({ bytesPerSecond, dir, intervalMillis, seconds, settlingSeconds, warmupBytes }, parent) =>
     Effect.scoped(Effect.gen(function*() {
       const file = yield* newFile(dir)
       const chunk = new Uint8Array(4 * 1024 * 1024).fill(1)
@@ -30,17 +30,21 @@ runChild(
         for (let left = warmupBytes; left > 0; left -= chunk.length) await append(Math.min(left, chunk.length))
       })
       const syncs = Histogram.make()
-      const cores = coresSince()
-      const began = monotonicMillis()
+      let cores = coresSince()
+      const began = monotonicMillis() + settlingSeconds * 1000
       const groups: Array<{ readonly cutMillis: number; readonly doneMillis: number }> = []
       yield* writing(async () => {
-        let [cutMillis, written] = [0, 0]
-        while (cutMillis < seconds * 1000) {
+        let cutMillis = -settlingSeconds * 1000
+        for (let written = 0; cutMillis < seconds * 1000;) {
+          const isSettled = cutMillis >= 0
           await setTimeout(Math.max(0, cutMillis + intervalMillis - (monotonicMillis() - began)))
           cutMillis = monotonicMillis() - began
-          const due = Math.floor(bytesPerSecond * cutMillis / 1000)
-          syncs.record(await append(due - written))
+          if (cutMillis >= 0 && !isSettled) cores = coresSince()
+          const due = Math.floor(bytesPerSecond * (cutMillis / 1000 + settlingSeconds))
+          const syncMicros = await append(due - written)
           written = due
+          if (cutMillis < 0) continue
+          syncs.record(syncMicros)
           groups.push({ cutMillis, doneMillis: monotonicMillis() - began })
         }
       })

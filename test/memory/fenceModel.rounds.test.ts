@@ -10,7 +10,7 @@ import { type FenceRun, runFences } from "../model/fenceModel.ts"
 import { histories } from "../rounds.ts"
 
 const seed = Number(process.env["RINGFENCE_SEED"] ?? 1)
-const runs = histories(300, 2000)
+const runs = histories(300, 1000)
 
 /** The number of runs within which a planted fault must show. The rarest takes about 40. */
 const searched = 1000

@@ -18,7 +18,7 @@ describe(`the files of a replica, crashed at random (seed ${seed})`, () => {
   it(
     "E16 crashed between write and sync they lose nothing that was told as durable, and can always be opened",
     async () => {
-      const runs = histories(100, 1000)
+      const runs = histories(100, 300)
       let [commits, failures, read, ahead] = [0, 0, 0, 0]
       for (let i = 0; i < runs; i += 1) {
         const run = runCrashes(seed + i, crashesOfRun)

@@ -1,5 +1,5 @@
 /**
- * The native protocols under schedules that the explorer chooses, over simulated memory: a hundred at random of each
+ * The native protocols under schedules that the explorer chooses, over simulated memory: sixty at random of each
  * configuration. `explore.long.test.ts` has those of one deviation.
  */
 import { assert, beforeAll, describe, it } from "@effect/vitest"
@@ -20,7 +20,7 @@ describe.runIf(process.platform === "linux")("the explorer", () => {
 
   for (const model of ["weak", "lines"]) {
     it(`finds no schedule at random that breaks a protocol: ${model}`, { timeout: 300_000 }, () => {
-      const { output, status } = explore("--model", model, "--deviations", "0", "--random", "100")
+      const { output, status } = explore("--model", model, "--deviations", "0", "--random", "60")
       assert.strictEqual(status, 0, output)
       for (const protocol of protocols) assert.match(output, new RegExp(`^${protocol} .* all of 0 `, "m"))
     })

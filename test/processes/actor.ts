@@ -11,15 +11,14 @@ import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import { Sequencer } from "../../src/services/Sequencer.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import type { ActorMessage, ActorOptions } from "./harness.ts"
+import type { ActorOptions } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
+import { fallSilent, tell } from "./telling.ts"
 
 const [part = "", region = "", json = "{}"] = process.argv.slice(2)
 const options = JSON.parse(json) as ActorOptions
 
 const topic = options.order === "none" ? Stamped.unordered : Stamped.topic
-
-const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 const publish = Effect.gen(function*() {
   const publisher = yield* Publisher.open(topic, { skew: options.skewMillis ?? 0, roomDeadline: "1 minute" })
@@ -112,4 +111,4 @@ await Effect.runPromise(
     ? Effect.catch(asClient(publish), failed)
     : Effect.catch(asClient(subscribe), failed)
 )
-process.disconnect?.()
+fallSilent()

@@ -10,12 +10,10 @@ import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
 import { Subscriber } from "../../src/services/Subscriber.ts"
-import type { ActorMessage } from "./harness.ts"
 import { Stamped } from "./stamped.ts"
+import { tell } from "./telling.ts"
 
 const [part = "", region = ""] = process.argv.slice(2)
-
-const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 /** Views of every life, kept so that the collector cannot free them. */
 const kept: Array<Uint8Array> = []

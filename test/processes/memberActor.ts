@@ -17,6 +17,7 @@ import { walkRounds } from "../suites/barrier/rapidReuse.ts"
 import { type Heard, sendBlocks, takeBlocks } from "./blocks.ts"
 import type { MemberRole, MemberState, Order } from "./members.ts"
 import { answering, failureOf, tell } from "./obeying.ts"
+import { fallSilent } from "./telling.ts"
 
 const [role = "member", json = "{}"] = process.argv.slice(2)
 const options = JSON.parse(json) as Swarm.CoordinatorOptions
@@ -151,4 +152,4 @@ await Effect.runPromise(
     Effect.catch((error) => Effect.sync(() => tell({ number: 0, error: failureOf(error) })))
   )
 )
-process.disconnect?.()
+fallSilent()

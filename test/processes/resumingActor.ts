@@ -9,12 +9,10 @@ import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import { Publisher } from "../../src/services/Publisher.ts"
-import type { ActorMessage } from "./harness.ts"
 import { Numbers } from "./numbers.ts"
+import { fallSilent, tell } from "./telling.ts"
 
 const [region = "", count = "0"] = process.argv.slice(2)
-
-const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 const publish = Effect.gen(function*() {
   const publisher = yield* Publisher.open(Numbers.topic, {
@@ -45,4 +43,4 @@ await Effect.runPromise(
     Effect.catch(failed)
   )
 )
-process.disconnect?.()
+fallSilent()

@@ -17,7 +17,7 @@ import {
   type SendError
 } from "../../src/services/Ring.ts"
 import { sequenceOf, stamped } from "../suites/ring/stamps.ts"
-import type { ActorMessage } from "./harness.ts"
+import { fallSilent, tell } from "./telling.ts"
 
 export interface RingActorOptions {
   readonly name: string
@@ -29,8 +29,6 @@ export interface RingActorOptions {
 
 const [part = "", region = "", json = "{}"] = process.argv.slice(2)
 const { bytes = 200, first = 0, name, whenFull } = JSON.parse(json) as RingActorOptions
-
-const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 /** It reports one message in this many. */
 const told = 256
@@ -85,4 +83,4 @@ await Effect.runPromise(
     Effect.catchDefect((defect) => failed({ message: String(defect) }))
   )
 )
-process.disconnect?.()
+fallSilent()

@@ -15,12 +15,10 @@ import * as Swarm from "../../src/layers/Swarm.ts"
 import { Coordinator, type NameRefused } from "../../src/services/Coordinator.ts"
 import type { DurationInvalid } from "../../src/services/input/DurationInput.ts"
 import type { CoordinatorLost, ShuttingDown } from "../../src/services/schema/Member.ts"
-import type { ActorMessage } from "./harness.ts"
 import { ActorCalls, ParentCalls } from "./rpcCalls.ts"
+import { fallSilent, tell } from "./telling.ts"
 
 const [part = "", region = "", name = ""] = process.argv.slice(2)
-
-const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 const parent = RingRpc.layerClient({ to: { name: "parent" }, service: "parent" })
 
@@ -70,4 +68,4 @@ await Effect.runPromise(
     Effect.catchDefect((defect) => failed({ message: String(defect) }))
   )
 )
-process.disconnect?.()
+fallSilent()

@@ -9,8 +9,8 @@ import * as Layer from "effect/Layer"
 import * as CxlMemory from "../../src/layers/CxlMemory.ts"
 import * as Log from "../../src/layers/Log.ts"
 import type { RegionFault } from "../../src/services/schema/RegionError.ts"
-import type { ActorMessage } from "./harness.ts"
 import { seeded } from "./seeded.ts"
+import { tell } from "./telling.ts"
 import { exchange } from "./topicExchange.ts"
 
 const [region = "", names = "1", seed = "0"] = process.argv.slice(2)
@@ -18,8 +18,6 @@ const random = seeded(Number(seed))
 
 // A test may stop this process, or the one that serves, for longer than a claim waits for its place.
 const expected: ReadonlySet<RegionFault> = new Set(["full", "busy", "notAnswering"])
-
-const tell = (message: ActorMessage) => Effect.sync(() => void process.send?.(message))
 
 const using = Effect.gen(function*() {
   yield* tell({ _tag: "ready", sessionId: 0 })

@@ -27,7 +27,7 @@ import { Stamped } from "./stamped.ts"
 const seed = Number(process.env["RINGFENCE_SEED"] ?? Date.now() % 1_000_000)
 const random = seeded(seed)
 
-const kills = rounds(4, 40)
+const kills = rounds(4, 25)
 
 const served = (region: string) => serving(region, Stamped.unordered)
 

@@ -46,6 +46,8 @@ export class ReplicatedLog extends Context.Service<ReplicatedLog, {
   readonly waiter: LogWaiter
   /** The topics with ack `durable` that are declared now. */
   readonly topics: () => ReadonlyArray<TopicState>
+  /** Their names alone, for a replica that looks for new ones all the time: a state costs a look at all of the log. */
+  readonly topicNames: () => ReadonlyArray<string>
   /** The name of the reader of this process that holds up publishers of the topic now, if one does. */
   readonly gate: (topic: string) => string | undefined
   /**

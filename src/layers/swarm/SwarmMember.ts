@@ -246,7 +246,8 @@ export class SwarmMember {
 
   get #calledFor(): Effect.Effect<void> {
     if (this.resolved.strategy !== "park") return this.#attention.await
-    const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true)
+    // No glance shows that a process came or went: the check ahead of each sleep is enough.
+    const changed = this.ring.waiter.until(() => this.ring.lives() === this.#lives ? undefined : true, () => false)
     // The wait of a process that has left the region fails: there is nothing to check.
     return Effect.raceFirst(this.#attention.await, Effect.catch(changed, () => Effect.never))
   }

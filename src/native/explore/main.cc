@@ -40,9 +40,10 @@ struct Wanted {
 int help() {
   std::puts(
       "explore [--protocol NAME] [--configuration NAME] [--model weak|lines] [--deviations N] [--random N]\n"
-      "        [--seed S] [--seconds T] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--jobs N]\n"
+      "        [--seed S] [--seconds T] [--schedules M] [--schedule TEXT] [--litmus] [--mutants [--site TEXT] [--every N] [--jobs N]\n"
       "        [--open|--listed]] [--sites] [--defects]\n\n"
       "Runs every schedule of a protocol's configurations with at most N deviations (2), then N at random.\n"
+      "  --schedules ends after the first M of each configuration\n"
       "  --schedule  runs the one that a failure has printed, and shows each step\n"
       "  --litmus    runs the tests of the memory models themselves\n"
       "  --mutants   plants each fault of each verb, one of N, N at a time, and searches for it: --open those that\n"
@@ -90,6 +91,8 @@ bool read(int count, char** words, Wanted& wanted) {
       wanted.seeded = true;
     } else if (word == "--seconds") {
       wanted.limits.seconds = std::strtod(value.c_str(), nullptr);
+    } else if (word == "--schedules") {
+      wanted.limits.schedules = std::strtoull(value.c_str(), nullptr, 10);
     } else if (word == "--every" || word == "--jobs") {
       const auto number = static_cast<uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
       if (number == 0) return false;

@@ -176,7 +176,7 @@ Status copyLimit(const Copying& copying, CopyLimit& found) {
   uint64_t readerFold = 0;
   const uint64_t started = monotonicNanos();
   Thread reader;
-  const Status status = reader.start([ring, &readerFold] { readerFold = foldRing(ring); });
+  const Status status = reader.start("rf-reader", [ring, &readerFold] { readerFold = foldRing(ring); });
   if (status.ok()) fillRing(ring, block.data(), blockBytes);
   reader.join();
   const double seconds = static_cast<double>(monotonicNanos() - started) / 1e9;
@@ -196,7 +196,7 @@ Status lineRoundTripMicros(double& found) {
   if (lines == nullptr) return Status::failed("noSpace", "no memory for two lines");
   const auto line = Bytes<Blocks>::of(Blocks::Maker{}, reinterpret_cast<uint8_t*>(lines), lineBytes);
   Thread echo;
-  const Status status = echo.start([&] {
+  const Status status = echo.start("rf-echo", [&] {
     for (uint64_t heard = 0; heard != over;) {
       spinUntil([&] { return p.observe<written>(lines->written) != heard; });
       heard = p.observe<written>(lines->written);

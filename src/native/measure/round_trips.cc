@@ -169,7 +169,7 @@ Status futexRoundTrips(uint32_t trips, RoundTrips& found) {
   auto& lines = *static_cast<FutexLines*>(at);
   const uint32_t all = trips / 10 + trips;
   Thread answers;
-  const Status status = answers.start([&] {
+  const Status status = answers.start("rf-echo", [&] {
     const OnCore core(1);
     for (uint32_t i = 1; i <= all; i += 1) {
       sleepUntil(p, lines.asked, i);
@@ -197,7 +197,7 @@ Status ringRoundTrips(uint32_t trips, bool asleep, RoundTrips& found) {
   if (!status.ok()) return status;
   const uint32_t all = trips / 10 + trips;
   Thread other;
-  status = other.start([&] {
+  status = other.start("rf-echo", [&] {
     const OnCore core(1);
     for (uint32_t i = 1; i <= all; i += 1) {
       answers->hear(asleep);

@@ -91,7 +91,7 @@ Status holdLifeline(int fd, const std::string& proof, int exitCode) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const Status status = Thread::detached([fd, exitCode] { watch(fd, exitCode); });
+  const Status status = Thread::detached("rf-lifeline", [fd, exitCode] { watch(fd, exitCode); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return status;
 }

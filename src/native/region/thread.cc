@@ -1,19 +1,27 @@
 #include "thread.h"
 
+#include <sys/prctl.h>
+
 #include <cstring>
 
 namespace ringfence {
 
 namespace {
 
+struct Work {
+  const char* name;
+  std::function<void()> run;
+};
+
 void* runAndForget(void* data) {
-  const std::unique_ptr<std::function<void()>> run(static_cast<std::function<void()>*>(data));
-  (*run)();
+  const std::unique_ptr<Work> work(static_cast<Work*>(data));
+  prctl(PR_SET_NAME, work->name);
+  work->run();
   return nullptr;
 }
 
-Status begin(pthread_t& id, std::function<void()> run) {
-  auto owned = std::make_unique<std::function<void()>>(std::move(run));
+Status begin(pthread_t& id, const char* name, std::function<void()> run) {
+  auto owned = std::make_unique<Work>(Work{name, std::move(run)});
   const int error = pthread_create(&id, nullptr, runAndForget, owned.get());
   if (error == 0) {
     static_cast<void>(owned.release());  // the thread owns it now
@@ -26,16 +34,16 @@ Status begin(pthread_t& id, std::function<void()> run) {
 
 }  // namespace
 
-Status Thread::start(std::function<void()> run) {
+Status Thread::start(const char* name, std::function<void()> run) {
   join();
-  const Status status = begin(id_, std::move(run));
+  const Status status = begin(id_, name, std::move(run));
   running_ = status.ok();
   return status;
 }
 
-Status Thread::detached(std::function<void()> run) {
+Status Thread::detached(const char* name, std::function<void()> run) {
   pthread_t id{};
-  const Status status = begin(id, std::move(run));
+  const Status status = begin(id, name, std::move(run));
   if (status.ok()) pthread_detach(id);
   return status;
 }

@@ -17,10 +17,11 @@ class Thread {
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
 
-  // `system` when the operating system refuses a thread; nothing runs then.
-  Status start(std::function<void()> run);
+  // `name` is what the system's tools show, of up to 15 characters. `system` when the operating system refuses a thread; nothing
+  // runs then.
+  Status start(const char* name, std::function<void()> run);
   // Starts a thread that is never joined.
-  static Status detached(std::function<void()> run);
+  static Status detached(const char* name, std::function<void()> run);
   bool running() const { return running_; }
   void join();
 

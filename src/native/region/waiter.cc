@@ -55,7 +55,7 @@ Status Waiter::start() {
 // Sample the bell here, not in the thread: a ring between the first arm() and the thread's first look must count.
 Status Waiter::startThread() {
   const uint32_t heard = region_->publication().observe<&BellLine::bell>(region_->bell());
-  return thread_.start([this, heard] { run(heard); });
+  return thread_.start("rf-doorbell", [this, heard] { run(heard); });
 }
 
 // SYNC: the fence of each arm() puts the FIFO's word ahead of the sleep. A process that takes the sleep word ahead of that

@@ -124,10 +124,13 @@ class Lapping {
 };
 
 void lapWith(PauseAt pauseAt) {
-  const uint64_t laps = slowness == 1 ? 200 : 150;
-  for (const LapCase& lap : {LapCase{8, 64, laps}, LapCase{8, 1300, laps}, LapCase{64, 64, laps}, LapCase{64, 1300, laps}}) {
-    Lapping(lap, pauseAt).run();
-  }
+  constexpr uint64_t laps = 150;
+  Lapping({8, 64, laps}, pauseAt).run();
+  Lapping({64, 1300, laps}, pauseAt).run();
+  // The other two pass through the same code: a sanitizer, with which they take long, would see nothing new.
+  if (slowness != 1) return;
+  Lapping({8, 1300, laps}, pauseAt).run();
+  Lapping({64, 64, laps}, pauseAt).run();
 }
 
 TEST_OF_ONE_THREAD("lanes of 8 and 64 slots are lapped 150 times with the consumer paused when they are empty") {

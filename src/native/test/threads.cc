@@ -3,6 +3,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+#include <set>
+
 #include "log_fixture.h"
 #include "measure/machine.h"
 #include "measure/round_trips.h"
@@ -34,10 +38,33 @@ class WithoutThreads {
   rlimit before_{};
 };
 
+std::set<std::string> threadNames() {
+  std::set<std::string> names;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    names.insert(name);
+  }
+  return names;
+}
+
 void expectRefused(const Status& status) {
   CHECK_EQUAL(status.fault, "system");
   CHECK(status.detail.find("thread") != std::string::npos);
   CHECK(status.hint.find("ulimit") != std::string::npos);
+}
+
+TEST("threads bear names: an operator tells the sequencer's from a doorbell's") {
+  const auto region = anonymousRegion(tinyGeometry());
+  Sequencer sequencer(region, TestLog::threaded());
+  CHECK_EQUAL(sequencer.start().fault, "none");
+  Waiter waiter(region, [] {});
+  CHECK_EQUAL(waiter.start().fault, "none");
+  until("both have set their names", [] {
+    const auto names = threadNames();
+    return names.contains("rf-sequencer") && names.contains("rf-doorbell");
+  });
+  waiter.stop();
 }
 
 TEST("where no thread can be had a server is refused, and nothing of it is begun") {

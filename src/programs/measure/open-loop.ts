@@ -3,6 +3,7 @@
  * process sleeps between its records: it is paced by a timer, and an acknowledgement wakes it as it wakes any application.
  */
 import * as Effect from "effect/Effect"
+import * as Function from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type { AckTimeout, PublisherHandle, PublishError } from "../../services/Publisher.ts"
 import type { AckSampler } from "./ack-latency.ts"
@@ -17,6 +18,13 @@ export interface OpenLoop {
   readonly tickMillis?: number | undefined
   /** The number of records at which it ends, over all that the publisher has accepted. */
   readonly upTo: number
+  /**
+   * Records below that number are offered at the rate, but not sampled: until then compilers settle, and what they hold up is no
+   * latency of the log. Default: all are sampled.
+   */
+  readonly sampledFrom?: number | undefined
+  /** Runs once, ahead of the first record that is sampled. */
+  readonly onSettled?: (() => void) | undefined
   /** The record of that number. */
   readonly recordOf: (sequence: number) => Uint8Array
 }
@@ -31,7 +39,7 @@ const samplesPerSecond = 20_000
 export const publishAtRate = Effect.fnUntraced(function*(
   publisher: PublisherHandle<Uint8Array>,
   sampler: AckSampler,
-  { recordOf, recordsPerSecond, tickMillis = 0.25, upTo }: OpenLoop
+  { onSettled = Function.constVoid, recordOf, recordsPerSecond, sampledFrom = 0, tickMillis = 0.25, upTo }: OpenLoop
 ): Effect.fn.Return<LatencyHistogram, PublishError | AckTimeout, Scope.Scope> {
   const first = publisher.accepted()
   const burst = recordsPerSecond * tickMillis / 1000
@@ -41,19 +49,24 @@ export const publishAtRate = Effect.fnUntraced(function*(
   const ticksSince = (millis: number) => Math.floor((monotonicMillis() - millis) / tickMillis)
   const beganMillis = pacer.beganMillis + tickMillis * ticksSince(pacer.beganMillis)
   const lateness = Histogram.make()
+  let isSettled = false
   let bursts = 0
   for (let sequence = first; sequence < upTo;) {
     yield* pacer.tick
     const nowMillis = monotonicMillis()
+    if (!isSettled && sequence >= sampledFrom) {
+      isSettled = true
+      onSettled()
+    }
     for (const last = ticksSince(beganMillis); bursts < last;) {
       bursts += 1
-      lateness.record(1000 * (nowMillis - beganMillis - bursts * tickMillis))
+      if (isSettled) lateness.record(1000 * (nowMillis - beganMillis - bursts * tickMillis))
     }
     const due = Math.min(upTo, first + Math.floor(bursts * burst))
     for (; sequence < due; sequence += 1) {
       const record = recordOf(sequence)
       if (!publisher.offer(record)) yield* publisher.send(record)
-      if (sequence % recordsPerSample === 0) {
+      if (isSettled && sequence % recordsPerSample === 0) {
         sampler.mark(beganMillis + tickMillis * Math.ceil((sequence - first + 1) / burst))
       }
     }

@@ -109,6 +109,19 @@ export const durableSuite = (backend: Backend): void => {
         assert.deepStrictEqual(yield* Subscriber.bounds(Orders), { start: 0, end: 3, durable: 3 })
       }).pipe(Effect.scoped, provide))
 
+    it.live("a publisher that never asked says what is durable when it asks at last, though more is committed by then", () =>
+      Effect.gen(function*() {
+        const publisher = yield* Publisher.open(Orders)
+        const replica = yield* attach("disk")
+        yield* publisher.send(bytesOf("a"))
+        publisher.seal()
+        yield* sync(replica, 1)
+        yield* publisher.send(bytesOf("b"))
+        publisher.seal()
+        yield* replica.waiter.until((): true | undefined => replica.committed() === 2 ? true : undefined)
+        assert.strictEqual(publisher.acknowledged(), 1)
+      }).pipe(Effect.scoped, provide))
+
     it.live("a replica that holds up publishers is told as one, not as a subscriber", () =>
       Effect.gen(function*() {
         const stalled = yield* Effect.forkChild(

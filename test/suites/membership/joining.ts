@@ -4,7 +4,6 @@
 import { assert, describe } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import type { RingPorts } from "../../../src/layers/ports/RingPorts.ts"
 import { JoinRefused } from "../../../src/services/Coordinator.ts"
@@ -26,7 +25,7 @@ import {
   type TestMember
 } from "../../backends/swarm.ts"
 import { stoppable } from "../../faults/stoppable.ts"
-import { soon, timed } from "./times.ts"
+import { soon, timed, timedWhole } from "./times.ts"
 
 const Hello = Messenger.event("hello", Schema.String)
 
@@ -139,11 +138,10 @@ export const lifecycleJoiningSuite = (backend: SwarmBackend): void => {
       (swarm) =>
         Effect.gen(function*() {
           for (const joinDeadline of ["300 millis", { milliseconds: 300 }, Duration.millis(300)] as const) {
-            const joining = yield* fork(Effect.scoped(swarm.join("early", { joinDeadline })))
-            const refused = yield* fork(Effect.flip(Fiber.join(joining)))
-            const { millis, value } = yield* timed(backend, refused)
+            const refused = Effect.flip(Effect.scoped(swarm.join("early", { joinDeadline })))
+            const { millis, value } = yield* timedWhole(backend, refused)
             assert.strictEqual(reasonOf(value), "noCoordinator")
-            assert.isAtLeast(millis, 290)
+            assert.isAtLeast(millis, 298)
             assert.isAtMost(millis, soon(backend, 350))
           }
           // Values as they come from configuration and JSON; types exclude the first.

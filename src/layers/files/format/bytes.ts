@@ -1,7 +1,7 @@
 /**
  * Bytes with a view of them as numbers, kept together: a view is not made for each block.
  */
-import { crc32 } from "node:zlib"
+import { crc32 } from "./crc32.ts"
 
 export interface Bytes {
   readonly bytes: Uint8Array<ArrayBuffer>

@@ -179,7 +179,7 @@ const tellCondition = ({ condition, followers }: Member): void => {
 const followTopics = (drive: Drive): Effect.Effect<void, WritingError> =>
   Effect.gen(function*() {
     const { files, member, scope, work } = drive
-    if (member.isLive && !isLookDue(drive)) return
+    if (member.isLive && !hasNewTopic(drive)) return
     for (const state of work.log.topics()) {
       let follower = member.followers.get(state.name)
       if (follower === undefined) {
@@ -201,7 +201,7 @@ const isLookDue = (drive: Drive): boolean => {
 }
 
 const hasNewTopic = (drive: Drive): boolean =>
-  isLookDue(drive) && drive.work.log.topics().some(({ name }) => {
+  isLookDue(drive) && drive.work.log.topicNames().some((name) => {
     const isNew = !drive.member.followers.has(name)
     if (isNew) drive.lookedMillis = -Infinity
     return isNew

@@ -18,8 +18,8 @@ import { aligned, alignment } from "../format/layout.ts"
 /** What is read at first: most looks at a file end there. */
 const firstBytes = 4096
 
-/** What is read at once later, unless a block is larger. */
-const chunkBytes = 2 * 1024 * 1024
+/** What is read at once later, unless a block is larger. Each read wakes a thread, which costs as much as half a MiB. */
+const chunkBytes = 4 * 1024 * 1024
 
 /** Room for what is kept in front of a chunk, unless a block is larger. */
 const roomBytes = 1024 * 1024
@@ -31,7 +31,7 @@ const roomBytesMax = 16 * 1024 * 1024
 const aheadMax = 2
 
 /** Free buffers that are kept. */
-const freeMax = 6
+const freeMax = 4
 
 /** A buffer, and where its chunk begins. */
 interface Chunk {

@@ -184,6 +184,8 @@ export class BatchBuilder {
     })
     if (!isSealed) return void this.ended()
     this.inFlight.sealed(this.#broker, this.#records, this.#lanes)
+    // Each look notes a point of the order: a publisher that looks at its last moment alone would know of none that is durable.
+    if (this.#durable !== undefined) this.#durable.look(this.committed, this.#lanes)
     this.#sealed += this.#records
     this.sequence += 1
     this.#room = undefined

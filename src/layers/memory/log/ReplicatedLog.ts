@@ -19,6 +19,7 @@ export const layer: Layer.Layer<ReplicatedLog, never, HeapLog> = Layer.effect(
       region: heap.region,
       waiter,
       topics: () => heap.topics.filter(({ isDurable }) => isDurable).map((topic) => topicOf(heap, topic)),
+      topicNames: () => heap.topics.filter(({ isDurable }) => isDurable).map(({ name }) => name),
       gate: (name) => heap.topics.find((topic) => topic.name === name)?.gate?.name,
       attach: (topic, { name, position, role }) =>
         openReader(log, topic, { name, from: { position }, mustExist: true }, role),

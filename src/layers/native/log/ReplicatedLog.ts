@@ -25,6 +25,7 @@ export const layer = (options: ClientOptions = {}): Layer.Layer<ReplicatedLog, R
           region.handle.snapshot().topics
             .filter(({ ack }) => ack === ackLevel.durable)
             .map((topic) => topicOf(region, topic)),
+        topicNames: () => region.handle.topics().filter(({ ack }) => ack === ackLevel.durable).map(({ name }) => name),
         gate: (name) => {
           const topic = region.handle.snapshot().topics.find((topic) => topic.name === name)
           const gate = topic === undefined ? undefined : gateOf(topic)

@@ -188,10 +188,11 @@ export class CoordinatorServer {
     }
   }
 
-  // Reads each control ring from its creation on, for ever: the slot's next member continues it.
+  // Reads each control ring from its creation on, for ever: the slot's next member continues it. A glance does not show that a
+  // ring was opened: the check, which asks of all rings, runs once for each look and not in between.
   get #listening(): Effect.Effect<void, unknown, Scope.Scope> {
     const changed = () => this.#openings === this.#options.ring.openings() ? undefined : true
-    return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed), this.#listen))
+    return Effect.forever(Effect.andThen(this.#options.ring.waiter.until(changed, () => false), this.#listen))
   }
 
   readonly #listen = Effect.suspend(() => {

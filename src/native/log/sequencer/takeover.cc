@@ -49,7 +49,7 @@ Status Sequencer::takeOver(uint64_t suspected) {
   const uint64_t since = monotonicNanos();
   // Start the thread before the epoch begins, which waits for the lock: an epoch must not begin without a thread to serve it.
   const std::lock_guard<std::mutex> lock(mutex_);
-  status = order_.options.manual ? Status::fine() : thread_.start([this] { run(); });
+  status = order_.options.manual ? Status::fine() : thread_.start("rf-sequencer", [this] { run(); });
   if (status.ok()) status = lockBlock(heads);
   if (!status.ok()) return status;
   uint64_t former = 0;
