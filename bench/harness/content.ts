@@ -55,10 +55,22 @@ export class JavaScriptSum {
     const end = (this.#offset + to) >>> 2
     let low = 0
     let high = 0
-    for (let i = (this.#offset + from) >>> 2; i + 1 < end; i += 2) {
+    let low2 = 0
+    let high2 = 0
+    let i = (this.#offset + from) >>> 2
+    // Two sums of each half, because an addition waits for the one before it.
+    for (; i + 3 < end; i += 4) {
+      low += words[i] as number
+      high += words[i + 1] as number
+      low2 += words[i + 2] as number
+      high2 += words[i + 3] as number
+    }
+    if (i + 1 < end) {
       low += words[i] as number
       high += words[i + 1] as number
     }
+    low += low2
+    high += high2
     // Exact: a batch has far fewer than 2^21 words.
     low += this.#low
     this.#low = low >>> 0

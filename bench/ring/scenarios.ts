@@ -58,7 +58,7 @@ export const streamFigure = (key: string, stream: Stream): Measuring =>
           Children.started(RingReader, name, {
             ...common,
             name,
-            fold: bySpan ? "span" : messageBytes < 512 ? "javascript" : "native"
+            fold: bySpan ? "span" : messageBytes < 2048 ? "javascript" : "native"
           })
       )
       yield* writer.tell("begin")

@@ -80,9 +80,9 @@ class MessageReader {
   }
 
   /** The next messages. Takes nothing while it waits, so that an interrupted pull loses none. */
-  readonly pull: Effect.Effect<ReadonlyArray<RingMessage>, ReceiveError> = Effect.suspend(() => this.#lent)
+  readonly pull = this.#pulling<ReadonlyArray<RingMessage>>(() => this.#messages(), [])
 
-  readonly pullBatch: Effect.Effect<RingBatch | undefined, ReceiveError> = Effect.suspend(() => this.#lentBatch)
+  readonly pullBatch = this.#pulling<RingBatch | undefined>(() => this.#batch, undefined)
 
   /** A copy of the next whole message, or `undefined` at the end. */
   readonly pullCopy: Effect.Effect<Uint8Array | undefined, ReceiveError> = Effect.suspend(() => {
@@ -150,10 +150,6 @@ class MessageReader {
       Effect.fail(new RingClosed({ ring: this.#name, end: "reader", reason: "closed" }))
     )
   )
-
-  readonly #lent = this.#pulling<ReadonlyArray<RingMessage>>(() => this.#messages(), [])
-
-  readonly #lentBatch = this.#pulling<RingBatch | undefined>(() => this.#batch, undefined)
 
   readonly #copied = this.#pulling<Uint8Array | undefined>(() => this.#copy(), undefined)
 
