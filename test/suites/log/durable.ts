@@ -382,6 +382,16 @@ export const durableSuite = (backend: Backend): void => {
         assert.isTrue(twice._tag === "RegionError" && twice.fault === "invalid", twice.message)
       }).pipe(Effect.scoped, provide))
 
+    it.live("the names that a replica looks for are those of the durable topics, and of no other", () =>
+      Effect.gen(function*() {
+        const { topicNames, topics } = yield* ReplicatedLog
+        assert.deepStrictEqual(topicNames(), [])
+        const late = Topic.make("late", { ack: "durable" })
+        for (const topic of [Orders, Topic.make("plain"), late]) yield* Publisher.open(topic)
+        assert.sameMembers([...topicNames()], ["orders", "late"])
+        assert.sameMembers(topics().map(({ name }) => name), [...topicNames()])
+      }).pipe(Effect.scoped, provide))
+
     it.live("an unused durable topic does not lose its place to another topic", () =>
       Effect.gen(function*() {
         yield* Effect.scoped(Publisher.open(Orders))
